@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+# Each target installs what it lacks (tools/setup), then does its work under build/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+JOBS := $(shell nproc)
+sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint format fuzz soak clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Run a slow function over /usr/include, cold and warm
+	@tools/setup build
+	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF
+	@cmake --build --preset release -j $(JOBS) --target example_headers
+	@build/release/examples/headers
+
+test: ## Build and run every test: sanitizers, threads, clang
+	@tools/setup test
+	@tools/test
+
+bench: ## Measure against the rivals; TRACES=DIR adds traces
+	@tools/setup bench
+	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF -DDCACHE_BUILD_BENCH=ON
+	@cmake --build --preset release -j $(JOBS)
+	@python3 bench/run.py $(if $(TRACES),--traces "$(TRACES)")
+
+lint: ## Check format, clang-tidy over the whole tree, layers, sizes
+	@tools/setup lint
+	@python3 tools/layers.py
+	@python3 tools/tidy.py
+	@$(sources) | xargs clang-format-19 --dry-run -Werror
+	@cmake --preset dev >/dev/null
+	@run-clang-tidy-19 -quiet -j $(JOBS) -p build/dev '$(CURDIR)/(src|tests|examples)/' \
+		| sed '/warnings generated/d;/^$$/d'
+
+format: ## Format every C++ file
+	@tools/setup lint
+	@$(sources) | xargs clang-format-19 -i
+
+fuzz: ## Run what is labelled fuzz (not part of make test)
+	@tools/setup test
+	@cmake --preset asan
+	@cmake --build --preset asan -j $(JOBS) --target tests_fuzz
+	@ctest --preset fuzz
+
+soak: ## Run what is labelled soak (not part of make test)
+	@tools/setup test
+	@cmake --preset release
+	@cmake --build --preset release -j $(JOBS) --target tests_soak
+	@ctest --preset soak
+
+clean: ## Remove everything that was built
+	@rm -rf build

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/// Where keys and values live: one cell a slot, in one of two kinds.
+///
+/// *Plain* cells hold what can be copied word by word; a reader copies and then asks the shard's
+/// version whether to believe the copy. *Pinned* cells hold anything; a reader pins a cell (one
+/// atomic step in, one out, as RocksDB's HyperClockCache), and a pinned cell is neither changed nor
+/// destroyed: an entry that is removed meanwhile is only detached, and its last reader buries it.
+/// Neither kind runs user code under the shard's lock.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "dcache/engine/column.hpp"
+#include "dcache/engine/traits.hpp"
+
+namespace dcache::engine {
+
+/// A plain key and value as the words that readers and writers exchange.
+template <class Key, class Value>
+struct PlainPair {
+  struct Pair {
+    Key key;
+    Value value;
+  };
+  using Word = std::conditional_t<
+      alignof(Pair) >= 8, std::uint64_t,
+      std::conditional_t<alignof(Pair) == 4, std::uint32_t,
+                         std::conditional_t<alignof(Pair) == 2, std::uint16_t, std::uint8_t>>>;
+  static constexpr std::size_t words = sizeof(Pair) / sizeof(Word);
+  using Raw = std::array<std::atomic<Word>, words>;
+
+  std::array<Word, words> raw;
+
+  [[gnu::always_inline]] void load(const Raw& from) noexcept {
+    for (std::size_t i = 0; i < words; ++i) raw[i] = from[i].load(std::memory_order_acquire);
+  }
+  static void store(Raw& to, const Key& key, const Value& value) noexcept {
+    const auto from = std::bit_cast<std::array<Word, words>>(Pair{key, value});
+    for (std::size_t i = 0; i < words; ++i) to[i].store(from[i], std::memory_order_release);
+  }
+  Key key() const noexcept { return std::bit_cast<Pair>(raw).key; }
+  Value value() const noexcept { return std::bit_cast<Pair>(raw).value; }
+};
+
+/// The same where each is one word, which then stay in registers: gcc 12 keeps arrays in memory, and
+/// that is a third of a hit.
+template <class Key, class Value>
+  requires(sizeof(Key) == sizeof(Value) && sizeof(Key) == alignof(Key) &&
+           sizeof(Value) == alignof(Value) && (sizeof(Key) == 8 || sizeof(Key) == 4))
+struct PlainPair<Key, Value> {
+  using Word = std::conditional_t<sizeof(Key) == 8, std::uint64_t, std::uint32_t>;
+  using Raw = std::array<std::atomic<Word>, 2>;
+
+  Word raw_key;
+  Word raw_value;
+
+  [[gnu::always_inline]] void load(const Raw& from) noexcept {
+    raw_key = from[0].load(std::memory_order_acquire);
+    raw_value = from[1].load(std::memory_order_acquire);
+  }
+  static void store(Raw& to, const Key& key, const Value& value) noexcept {
+    to[0].store(std::bit_cast<Word>(key), std::memory_order_release);
+    to[1].store(std::bit_cast<Word>(value), std::memory_order_release);
+  }
+  Key key() const noexcept { return std::bit_cast<Key>(raw_key); }
+  Value value() const noexcept { return std::bit_cast<Value>(raw_value); }
+};
+
+/// Cells read by copying. REQUIRES: plain_entry.
+template <class Key, class Value>
+class PlainCells {
+ public:
+  using Pair = PlainPair<Key, Value>;
+
+  explicit PlainCells(unsigned shift) noexcept : cells_(shift) {}
+
+  void cover(std::size_t slots) { cells_.cover(slots); }
+
+  /// A copy that may be torn unless the version says otherwise; its words are defined anyhow.
+  [[gnu::always_inline]] Pair copy(Slot slot) const noexcept {
+    Pair pair;
+    pair.load(cells_[slot].raw);
+    return pair;
+  }
+
+  /// REQUIRES: the shard's lock and an odd version.
+  void fill(Slot slot, const Key& key, const Value& value) noexcept {
+    Pair::store(cells_.held(slot).raw, key, value);
+  }
+
+ private:
+  struct Cell {
+    typename Pair::Raw raw{};
+  };
+
+  Column<Cell> cells_;
+};
+
+/// Cells read by pinning. Keys and values of any type; those whose move is the user's code are
+/// boxed.
+template <class Key, class Value>
+class PinnedCells {
+ public:
+  explicit PinnedCells(unsigned shift) noexcept : cells_(shift) {}
+
+  void cover(std::size_t slots) { cells_.cover(slots); }
+
+  const Key& key(Slot slot) const noexcept { return cells_[slot].key().get(); }
+  const Value& value(Slot slot) const noexcept { return cells_[slot].value().get(); }
+
+  /// False: nothing lives there. True: key and value stay as they are until `unpin`.
+  bool pin(Slot slot) const noexcept {
+    std::atomic<std::uint32_t>& state = cells_[slot].state;
+    std::uint32_t seen = state.load(std::memory_order_relaxed);
+    while ((seen & live) != 0) {
+      if (state.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// True: the entry was detached meanwhile and this was its last pin. The caller buries it.
+  bool unpin(Slot slot) const noexcept {
+    return cells_[slot].state.fetch_sub(1, std::memory_order_acq_rel) == (detached | 1U);
+  }
+
+  /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.
+  bool detach(Slot slot) noexcept {
+    return cells_[slot].state.fetch_xor(live | detached, std::memory_order_acq_rel) == live;
+  }
+
+  /// REQUIRES: the slot is claimed; the shard's lock.
+  void fill(Slot slot, Held<Key>&& key, Held<Value>&& value) noexcept {
+    Cell& cell = cells_[slot];
+    ::new (static_cast<void*>(cell.key_bytes.data())) Held<Key>(std::move(key));
+    ::new (static_cast<void*>(cell.value_bytes.data())) Held<Value>(std::move(value));
+    cell.state.store(live, std::memory_order_release);
+  }
+
+  /// Runs the destructors. REQUIRES: detached, no pins, no lock held.
+  void destroy(Slot slot) noexcept {
+    Cell& cell = cells_[slot];
+    std::destroy_at(&cell.value());
+    std::destroy_at(&cell.key());
+    cell.state.store(0, std::memory_order_release);
+  }
+
+  /// Whatever was there is gone without its destructor (a fork caught it half-way).
+  void abandon(Slot slot) noexcept { cells_[slot].state.store(0, std::memory_order_release); }
+
+ private:
+  static constexpr std::uint32_t live = 1U << 31U;
+  static constexpr std::uint32_t detached = 1U << 30U;
+
+  struct Cell {
+    std::atomic<std::uint32_t> state{0};  // live or detached, and the number of pins.
+    alignas(Held<Key>) std::array<std::byte, sizeof(Held<Key>)> key_bytes;
+    alignas(Held<Value>) std::array<std::byte, sizeof(Held<Value>)> value_bytes;
+
+    Held<Key>& key() noexcept {
+      return *std::launder(reinterpret_cast<Held<Key>*>(key_bytes.data()));
+    }
+    Held<Value>& value() noexcept {
+      return *std::launder(reinterpret_cast<Held<Value>*>(value_bytes.data()));
+    }
+  };
+
+  Column<Cell> cells_;
+};
+
+}  // namespace dcache::engine

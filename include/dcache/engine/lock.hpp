@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+/// The one lock of the engine: four bytes, spins for a moment, then parks.
+///
+/// It protects short passages of our own code only: no user code, no I/O and no allocation that
+/// may block ever runs inside. That is also why it may spin.
+///
+/// Fork: a lock that a thread of the parent held at the fork can be taken in the child, where that
+/// thread does not exist. `lock` then says so, and the owner of the data decides what to do with
+/// what was caught in the middle of a change.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "dcache/engine/fork.hpp"
+
+namespace dcache::engine {
+
+/// Satisfies Lockable. Not recursive, not fair.
+class Lock {
+ public:
+  /// Takes the lock. True: it was taken from a thread that a fork left behind.
+  bool lock() noexcept {
+    std::uint32_t expected = free;
+    const std::uint32_t mine = held_mark();
+    if (word_.compare_exchange_strong(expected, mine, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) [[likely]] {
+      return false;
+    }
+    return lock_contended();
+  }
+
+  bool try_lock() noexcept {
+    std::uint32_t expected = free;
+    return word_.load(std::memory_order_relaxed) == free &&
+           word_.compare_exchange_strong(expected, held_mark(), std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+
+  void unlock() noexcept {
+    if ((word_.exchange(free, std::memory_order_release) & waiters) != 0) [[unlikely]] wake();
+  }
+
+ private:
+  // Bit 0: held. Bit 1: somebody may be parked. The rest: the fork generation of the holder.
+  static constexpr std::uint32_t free = 0;
+  static constexpr std::uint32_t held = 1;
+  static constexpr std::uint32_t waiters = 2;
+
+  static std::uint32_t held_mark() noexcept { return fork_generation() << 2 | held; }
+  bool lock_contended() noexcept;
+  void wake() noexcept;
+
+  std::atomic<std::uint32_t> word_{free};
+};
+
+}  // namespace dcache::engine

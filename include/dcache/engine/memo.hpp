@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/// What stands behind a memoized function: its near tier, its flights, its freshness.
+///
+/// The way of a call: look up (memory) and return; else `answer`: decide by freshness whether a
+/// stale entry may be served, and compute through a flight. Thread-safe throughout.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "dcache/engine/coalesce.hpp"
+#include "dcache/engine/executor.hpp"
+#include "dcache/engine/freshness.hpp"
+#include "dcache/engine/signature.hpp"
+#include "dcache/engine/stripes.hpp"
+#include "dcache/memory.hpp"
+#include "dcache/options.hpp"
+
+namespace dcache::engine {
+
+/// Throws ConfigError for options that can never work. What the near tier checks is left to it.
+void check_freshness(std::optional<Duration> ttl, bool has_ttl, const Freshness& freshness,
+                     std::optional<Duration> wait, Duration flight_timeout);
+
+/// `Result`s of a function that takes `Parameters`.
+template <class Result, class... Parameters>
+class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
+ public:
+  using Key = std::tuple<typename Argument<Parameters>::Stored...>;
+  using View = std::tuple<typename Argument<Parameters>::View...>;
+  /// Small plain results are kept as they are, others behind a pointer: a hit copies the pointer
+  /// and the caller the result, outside of the table.
+  static constexpr bool kept_bare = plain_entry<std::uint64_t, Result, Same<std::uint64_t>>;
+  using Kept = std::conditional_t<kept_bare, Result, std::shared_ptr<const Result>>;
+  /// What callers get: a result of their own, or their share of one that cannot be copied.
+  using Given = std::conditional_t<std::copy_constructible<Result>, Result,
+                                   std::shared_ptr<const Result>>;
+  using Near = Memory<Key, Kept>;
+  using Options = MemoizeOptions<Result>;
+  using Function = std::function<Result(Parameters...)>;
+
+  Memo(std::string name, Function function, Options options);
+
+  const std::string& name() const noexcept { return name_; }
+
+  static View view(std::add_lvalue_reference_t<const std::remove_reference_t<Parameters>>... a) {
+    return View(Argument<Parameters>::view(a)...);
+  }
+
+  [[gnu::always_inline]] Given call(const View& view) {
+    const std::uint64_t hash = Hash<Key>{}(view);
+    typename Near::Hit hit;
+    near_.find(view, hash, hit);
+    if (hit && !hit.review()) [[likely]] return give(hit.value());
+    return answer(view, hash, hit);
+  }
+
+  bool invalidate(const View& view);
+  Given refresh(const View& view);
+  std::optional<Given> peek(const View& view);
+  bool put(Result result, const View& view);
+  void clear();
+  MemoizeStats stats() const noexcept;
+  Near& near() noexcept { return near_; }
+
+ private:
+  using Running = Flights<Key, Kept, Same<Key>>;
+  using Hit = typename Near::Hit;
+  enum Counter : std::uint8_t { bodies, waited, stale, refreshes, refresh_failures, counters };
+
+  static typename Near::Options near_options(const Options& options);
+  static Kept keep(Result&& result) {
+    if constexpr (kept_bare) {
+      return result;
+    } else {
+      return std::make_shared<const Result>(std::move(result));
+    }
+  }
+  static const Result& see(const Kept& kept) noexcept {
+    if constexpr (kept_bare) {
+      return kept;
+    } else {
+      return *kept;
+    }
+  }
+  static Given give(const Kept& kept) {
+    if constexpr (kept_bare || std::copy_constructible<Result>) {
+      return see(kept);
+    } else {
+      return kept;
+    }
+  }
+  static Key own(const View& view) {
+    return std::apply([](const auto&... part) { return Key(part...); }, view);
+  }
+
+  [[gnu::noinline]] Given answer(const View& view, std::uint64_t hash, Hit& hit);
+  Given compute(const View& view, std::uint64_t hash, bool may_be_stale);
+  Given serve_or_refresh(const View& view, std::uint64_t hash, Hit& hit, bool fresh);
+  std::optional<Kept> find_fresh(const View& view, std::uint64_t hash);
+  std::optional<Kept> find_after_failure(const View& view, std::uint64_t hash);
+
+  /// Runs the body on arguments that somebody else owns.
+  template <class Arguments>
+  Kept run(const Arguments& arguments) {
+    return std::apply(
+        [this](const auto&... part) {
+          return keep(function_(Argument<Parameters>::give(part)...));
+        },
+        arguments);
+  }
+  template <class MakeKey, class Recheck, class Arguments>
+  auto flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Recheck recheck,
+                   const Arguments& arguments);
+  void start_refresh(Leadership<Running> leadership, const View& view, std::uint64_t hash,
+                     Moment pause_until);
+  void refresh_in_background(Leadership<Running> leadership, std::uint64_t hash);
+
+  /// Keeps a result, unless it says that it is not to be kept or `*detached` is set.
+  bool store(Key key, const Kept& kept, std::uint64_t hash, const std::atomic<bool>* detached);
+  FlightLimits limits() const noexcept;
+  void measured(std::chrono::nanoseconds cost) noexcept;
+
+  const std::string name_;
+  const Function function_;
+  const Options options_;
+  const Freshness freshness_;
+  const Duration pause_;  // After a refresh that failed.
+  Near near_;
+  Running flights_;
+  std::atomic<std::chrono::nanoseconds::rep> cost_{0};  // Of the body, a moving average.
+  Stripes<counters> counts_;
+};
+
+}  // namespace dcache::engine
+
+#include "dcache/engine/memo_impl.hpp"

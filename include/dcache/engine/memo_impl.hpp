@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+/// The bodies of memo.hpp, which includes this file at its end.
+#pragma once
+
+#include "dcache/engine/memo.hpp"
+
+namespace dcache::engine {
+
+template <class R, class... P>
+Memo<R, P...>::Memo(std::string name, Function function, Options options)
+    : name_(std::move(name)),
+      function_(std::move(function)),
+      options_(std::move(options)),
+      freshness_{options_.stale_for, options_.refresh_ahead, options_.jitter},
+      pause_(std::min<Duration>(options_.ttl.fixed().value_or(std::chrono::seconds(1)),
+                                std::chrono::seconds(1))),
+      near_(near_options(options_)) {
+  if (!function_) throw ConfigError("dcache: memoize needs a function, and this one is null");
+  check_freshness(options_.ttl.fixed(), static_cast<bool>(options_.ttl), freshness_, options_.wait,
+                  options_.flight_timeout);
+}
+
+template <class R, class... P>
+typename Memo<R, P...>::Near::Options Memo<R, P...>::near_options(const Options& options) {
+  typename Near::Options near;
+  near.max_entries = options.max_entries;
+  near.max_weight = options.max_weight;
+  if (options.weigher) {
+    near.weigher = [weigh = options.weigher](const Key&, const Kept& kept) {
+      return weigh(see(kept));
+    };
+  }
+  near.policy = options.policy;
+  near.clock = options.clock;
+  return near;
+}
+
+// Not there, or there and past its review.
+template <class R, class... P>
+typename Memo<R, P...>::Given Memo<R, P...>::answer(const View& view, std::uint64_t hash,
+                                                    Hit& hit) {
+  if (!hit) return compute(view, hash, false);
+  const bool fresh = hit.now() < freshness_.fresh_until(hit.terms());
+  if (fresh || options_.wait) return serve_or_refresh(view, hash, hit, fresh);
+  hit = Hit();  // A pin is not held while the body runs.
+  return compute(view, hash, true);
+}
+
+// Computes here, or waits for whoever does. If that fails and what there was may still be served,
+// it is.
+template <class R, class... P>
+typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint64_t hash,
+                                                     bool may_be_stale) {
+  const auto call = flight_call(
+      view, hash, [&] { return own(view); }, [&] { return find_fresh(view, hash); }, view);
+  auto answer = coalesce(flights_, call, limits());
+  if (answer.ran) {
+    counts_.count(bodies);
+    measured(answer.cost);
+  } else {
+    counts_.count(waited);
+  }
+  if (may_be_stale && answer.value() == nullptr && answer.commit_error == nullptr) {
+    if (const auto kept = find_after_failure(view, hash)) return give(*kept);
+  }
+  return give(std::move(answer).take());
+}
+
+// There is something to serve. Somebody refreshes in the background; a caller with a stale result
+// waits a little for that.
+template <class R, class... P>
+typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view,
+                                                              std::uint64_t hash, Hit& hit,
+                                                              bool fresh) {
+  const Kept kept = hit.value();
+  // What is fresh is looked at again when it ceases to be, whether a refresh is running or not.
+  const Moment pause = near_.after(pause_);
+  const Moment pause_until =
+      fresh ? std::min(pause, freshness_.fresh_until(hit.terms())) : pause;
+  hit = Hit();
+  auto joined = flights_.join(hash, view, [&] { return own(view); }, limits().now());
+  const auto flight = joined.flight;
+  if (joined.leader) {
+    start_refresh(Leadership<Running>(flights_, std::move(joined.flight)), view, hash,
+                  pause_until);
+  }
+  if (!fresh && *options_.wait > Duration(0)) {
+    FlightLimits patience = limits();
+    patience.wait = *options_.wait;
+    ThreadWaiter waiter;
+    const auto answer = await_flight<Running>(flight, patience, waiter);
+    if (answer && answer->value() != nullptr) {
+      counts_.count(waited);
+      return give(*answer->value());
+    }
+  }
+  if (!fresh) counts_.count(stale);
+  return give(kept);
+}
+
+template <class R, class... P>
+template <class MakeKey, class Recheck, class Arguments>
+auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey make_key,
+                                Recheck recheck, const Arguments& arguments) {
+  auto body = [this, &arguments] { return run(arguments); };
+  auto commit = [this, &view, hash](const Kept& kept, const std::atomic<bool>& detached) {
+    store(own(view), kept, hash, &detached);
+  };
+  return FlightCall{hash, view, std::move(make_key), std::move(recheck), body, commit};
+}
+
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_fresh(const View& view,
+                                                                      std::uint64_t hash) {
+  Hit hit;
+  near_.find(view, hash, hit, false);
+  if (!hit) return std::nullopt;
+  const Moment fresh_until = freshness_.fresh_until(hit.terms());
+  if (fresh_until != no_moment && hit.now() >= fresh_until) return std::nullopt;
+  return hit.value();
+}
+
+// What is still there after a failure was not invalidated meanwhile: it may be served. If it is the
+// stale one, nobody tries again for a moment; it may also be one that was put.
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_after_failure(const View& view,
+                                                                              std::uint64_t hash) {
+  Hit hit;
+  near_.find(view, hash, hit, false);
+  if (!hit) return std::nullopt;
+  Kept kept = hit.value();
+  const bool fresh = hit.now() < freshness_.fresh_until(hit.terms());
+  hit = Hit();
+  if (fresh) return kept;
+  near_.set_review(view, hash, near_.after(pause_));
+  counts_.count(stale);
+  return kept;
+}
+
+// A refused task drops its leadership, which abandons the flight: what there is goes on being
+// served, and the next try is after the pause.
+template <class R, class... P>
+void Memo<R, P...>::start_refresh(Leadership<Running> leadership, const View& view,
+                                  std::uint64_t hash, Moment pause_until) {
+  if (!options_.wait || *options_.wait == Duration(0)) near_.set_review(view, hash, pause_until);
+  auto carried = std::make_shared<Leadership<Running>>(std::move(leadership));
+  auto task = [self = this->shared_from_this(), carried, hash] {
+    const std::function<void()> refresh = [&] {
+      if (*carried) self->refresh_in_background(std::move(*carried), hash);
+    };
+    if (self->options_.on_background) {
+      self->options_.on_background(refresh);
+    } else {
+      refresh();
+    }
+  };
+  if (!background().submit(std::move(task))) counts_.count(refresh_failures);
+}
+
+template <class R, class... P>
+void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::uint64_t hash) {
+  const auto flight = leadership.flight();  // Owns the key that the body's arguments point into.
+  const View view = std::apply(
+      [](const auto&... part) { return View(static_cast<typename Argument<P>::View>(part)...); },
+      flight->key());
+  const auto call = flight_call(
+      view, hash, [&] { return flight->key(); }, [] { return std::optional<Kept>(); },
+      flight->key());
+  const auto answer = lead_flight(std::move(leadership), call, limits());
+  counts_.count(refreshes);
+  measured(answer.cost);
+  if (const std::exception_ptr error = answer.error()) {
+    counts_.count(refresh_failures);
+    if (!flight->detached()) near_.set_review(view, hash, near_.after(pause_));
+    if (options_.on_refresh_error) options_.on_refresh_error(error);
+  }
+}
+
+// Detaching comes first: whoever stores after the erasing finds the guard set.
+template <class R, class... P>
+bool Memo<R, P...>::invalidate(const View& view) {
+  const std::uint64_t hash = Hash<Key>{}(view);
+  const bool detached = flights_.detach(hash, view);
+  return near_.erase(view, hash) || detached;
+}
+
+template <class R, class... P>
+typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
+  const std::uint64_t hash = Hash<Key>{}(view);
+  const auto call = flight_call(
+      view, hash, [&] { return own(view); }, [] { return std::optional<Kept>(); }, view);
+  auto answer = refresh_flight(flights_, call, limits());
+  counts_.count(refreshes);
+  measured(answer.cost);
+  return give(std::move(answer).take());
+}
+
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek(const View& view) {
+  const auto kept = find_fresh(view, Hash<Key>{}(view));
+  return kept ? std::optional<Given>(give(*kept)) : std::nullopt;
+}
+
+template <class R, class... P>
+bool Memo<R, P...>::put(R result, const View& view) {
+  const std::uint64_t hash = Hash<Key>{}(view);
+  const Kept kept = keep(std::move(result));
+  flights_.detach(hash, view);
+  return store(own(view), kept, hash, nullptr);
+}
+
+template <class R, class... P>
+void Memo<R, P...>::clear() {
+  flights_.detach_all();
+  near_.clear();
+}
+
+template <class R, class... P>
+bool Memo<R, P...>::store(Key key, const Kept& kept, std::uint64_t hash,
+                          const std::atomic<bool>* detached) {
+  if (options_.cache_if && !options_.cache_if(see(kept))) return false;
+  Terms terms;
+  if (options_.ttl) {
+    const Duration ttl = options_.ttl.of(see(kept));
+    if (ttl <= Duration(0)) return false;
+    terms = freshness_.terms(freshness_.jittered(ttl),
+                             [this](Duration span) { return near_.after(span); });
+  }
+  const Stored stored = near_.store(std::move(key), kept, hash, terms, detached);
+  return stored == Stored::inserted || stored == Stored::replaced;
+}
+
+template <class R, class... P>
+FlightLimits Memo<R, P...>::limits() const noexcept {
+  FlightLimits limits;
+  limits.flight_timeout = options_.flight_timeout;
+  limits.cost = std::chrono::nanoseconds(cost_.load(std::memory_order_relaxed));
+  return limits;
+}
+
+template <class R, class... P>
+void Memo<R, P...>::measured(std::chrono::nanoseconds cost) noexcept {
+  if (cost.count() == 0) return;
+  const auto before = cost_.load(std::memory_order_relaxed);
+  cost_.store(before == 0 ? cost.count() : before + (cost.count() - before) / 4,
+              std::memory_order_relaxed);
+}
+
+template <class R, class... P>
+MemoizeStats Memo<R, P...>::stats() const noexcept {
+  MemoizeStats stats;
+  stats.near = near_.stats();
+  stats.misses = counts_.sum(bodies);
+  const std::uint64_t calls = stats.near.hits + stats.near.misses;
+  stats.hits = calls - std::min(calls, stats.misses);
+  stats.waited = counts_.sum(waited);
+  stats.stale = counts_.sum(stale);
+  stats.refreshes = counts_.sum(refreshes);
+  stats.refresh_failures = counts_.sum(refresh_failures);
+  return stats;
+}
+
+}  // namespace dcache::engine

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/// Who is in a shard: everything about its entries except their keys and values.
+///
+/// The roster deals in slots and hashes. It finds (index), decides who leaves (queues, ghost),
+/// knows when an entry dies (times, wheel), what it weighs, and which slots are free. The typed
+/// table above it owns the cells with keys and values and is the only one to run user code.
+///
+/// Two faces. *Readers* hold no lock: they note `version()`, read, and believe what they read only
+/// if the version is even and still the same (a sequence lock; Lameter 2005, Boehm 2012). All that
+/// they read is atomic, stores are releases and loads acquires, so there is no data race and no
+/// fence. *The holder of `lock`* may do the rest; what readers see changes only between
+/// `begin_change` and `end_change`.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "dcache/engine/column.hpp"
+#include "dcache/engine/ghost.hpp"
+#include "dcache/engine/index.hpp"
+#include "dcache/engine/lock.hpp"
+#include "dcache/engine/nodes.hpp"
+#include "dcache/engine/queues.hpp"
+#include "dcache/engine/wheel.hpp"
+
+namespace dcache::engine {
+
+/// Milliseconds of a table's clock. Absolute, unlike a `Tick`.
+using Moment = std::uint64_t;
+inline constexpr Moment no_moment = ~Moment{0};
+
+/// When an entry dies, and from when a hit should be looked at more closely (a refresh is due, or
+/// the entry is stale): up to `review` it may be returned without a question.
+struct Terms {
+  Moment dies = no_moment;
+  Moment review = no_moment;
+};
+
+/// How a roster is made.
+struct RosterOptions {
+  std::size_t entries_max = 0;  // > 0; may be the largest number there is.
+  Policy policy = Policy::adaptive;
+  bool weighted = false;
+  std::uint64_t weight_share = 0;  // With weights: this shard's fair part of the bound.
+  bool hashed = false;  // Keeps hashes, for keys whose hash is the user's code.
+  Moment idle = 0;      // A hit postpones death to this long after it; 0: hits postpone nothing.
+};
+
+class alignas(64) Roster {
+ public:
+  explicit Roster(const RosterOptions& options);
+
+  // --- Readers ---
+
+  std::uint32_t version() const noexcept { return version_.load(std::memory_order_acquire); }
+  static bool steady(std::uint32_t version) noexcept { return (version & 1U) == 0; }
+  const Index& index() const noexcept { return index_; }
+
+  /// The hash of a slot. REQUIRES: options.hashed, or the shard's lock is held and it is not used.
+  std::uint64_t hash(Slot slot) const noexcept {
+    return hashes_[slot].load(std::memory_order_acquire);
+  }
+
+  /// True: some entry had a deadline once, so look at the times.
+  bool timed() const noexcept { return dies_.exists(); }
+  [[gnu::always_inline]] Terms terms(Slot slot) const noexcept {
+    const Moment epoch = epoch_.load(std::memory_order_acquire);
+    Tick dies = dies_[slot].tick.load(std::memory_order_acquire);
+    if (caps_.exists()) [[unlikely]] {
+      dies = std::min(dies, caps_[slot].tick.load(std::memory_order_acquire));
+    }
+    Tick review = never;
+    if (reviews_.exists()) review = reviews_[slot].tick.load(std::memory_order_acquire);
+    return Terms{moment(epoch, dies), moment(epoch, review)};
+  }
+
+  /// What a hit does. Written to a slot that another entry took over meanwhile it is harmless: that
+  /// entry counts as used once more.
+  void touch(Slot slot) noexcept { nodes_[slot].hit(); }
+  /// A hit at `now` with an idle time: death moves, but never past the entry's cap.
+  void postpone(Slot slot, Moment now) noexcept;
+
+  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
+  /// Gives back a slot whose contents are gone. Needs no lock.
+  void give_back(Slot slot) noexcept;
+
+  // --- The holder of the lock ---
+
+  Lock lock;
+
+  void begin_change() noexcept {
+    version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void end_change() noexcept {
+    version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+
+  /// Memory for one more entry with such terms. Throws std::bad_alloc and changes nothing that
+  /// counts. `hash_of` is our own code: the hash of an entry. REQUIRES: no change has begun.
+  void reserve(const Terms& terms, Moment now,
+               std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
+    const bool untimed = terms.dies == no_moment && !dies_.exists();
+    const bool slots = free_ != no_slot || fresh_ < nodes_.size();
+    if (untimed && slots && index_.has_room()) [[likely]] return;
+    make_room(terms, now, hash_of, context);
+  }
+
+  /// How many slots there is memory for.
+  std::size_t slots() const noexcept { return nodes_.size(); }
+
+  /// True: an entry has to leave before another comes in.
+  bool full() const noexcept { return queues_.size() >= entries_max_; }
+  bool overfull() const noexcept { return queues_.size() > entries_max_; }
+
+  /// Slots from here on were never used.
+  Slot slots_used() const noexcept { return fresh_; }
+
+  /// Some entry, or `no_slot` if there is none.
+  Slot any() const noexcept { return queues_.any(); }
+
+  /// Empties everything without looking at it: a fork caught it half-way. Returns how many slots
+  /// were in use; their cells are abandoned too.
+  Slot abandon() noexcept;
+
+  /// A free slot. REQUIRES: `reserve` since the last `claim`.
+  Slot claim() noexcept {
+    if (free_ == no_slot) free_ = returned_.exchange(no_slot, std::memory_order_acquire);
+    if (free_ == no_slot) return fresh_++;
+    const Slot slot = free_;
+    free_ = nodes_.held(slot).next;
+    return slot;
+  }
+
+  /// The opposite, for cells that need no burial.
+  void release(Slot slot) noexcept {
+    nodes_.held(slot).next = free_;
+    free_ = slot;
+  }
+
+  /// A new entry. REQUIRES: the cell is filled and the slot claimed.
+  void enter(Slot slot, std::uint64_t hash, std::uint32_t weight, const Terms& terms,
+             Moment now) noexcept;
+
+  /// `to`, filled and claimed, takes the place of `from`, which is out of the roster then.
+  void succeed(Slot from, Slot to, std::uint64_t hash, std::uint32_t weight, const Terms& terms,
+               Moment now) noexcept;
+
+  /// The same entry with new times; its value may have been overwritten in place.
+  void renew(Slot slot, std::uint32_t weight, const Terms& terms, Moment now) noexcept;
+
+  /// Takes an entry out. The slot is not free before it is given back.
+  void leave(Slot slot, std::uint64_t hash) noexcept;
+
+  /// The slot that should leave to make room, still in the roster but out of the queues;
+  /// `no_slot` if there is none. `leave` must follow, then `remember` if the victim says so.
+  Victim victim() noexcept { return queues_.victim(); }
+  void remember(std::uint64_t hash) noexcept {
+    if (ghost_.capacity() < index_.size() / 2 + 1) [[unlikely]] grow_ghost();
+    ghost_.remember(hash);
+  }
+
+  /// The next entry that has expired, or `no_slot`. Still in the roster. REQUIRES: timed().
+  Slot expired(Moment now, std::size_t& steps) noexcept;
+
+  void set_review(Slot slot, Moment review) noexcept;
+  void touch_lru(Slot slot) noexcept { queues_.touch(slot); }
+  bool present(Slot slot) const noexcept { return nodes_[slot].queue != Node::Queue::nowhere; }
+
+  std::uint32_t weight(Slot slot) const noexcept { return nodes_.weight(slot); }
+  Node& node(Slot slot) noexcept { return nodes_[slot]; }
+
+  void set_entries_max(std::size_t entries_max) noexcept;
+  void set_weight_share(std::uint64_t share) noexcept { queues_.set_capacity(share); }
+  void set_knobs(Knobs knobs) noexcept {
+    if (queues_.knobs() != knobs) queues_.set_knobs(knobs);
+  }
+
+  /// Visits the slots hottest first.
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    queues_.for_each(visit);
+  }
+
+ private:
+  // Default-constructed elements mean "never": atomics in a column must not start at zero.
+  struct Deadline {
+    std::atomic<Tick> tick{never};
+  };
+
+  void make_room(const Terms& terms, Moment now,
+                 std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context);
+  void grow_ghost() noexcept;
+  Tick tick(Moment moment) const noexcept;
+  static Moment moment(Moment epoch, Tick tick) noexcept {
+    return tick == never ? no_moment : epoch + tick;
+  }
+  void set_terms(Slot slot, const Terms& terms, Moment now) noexcept;
+  void rebase(Moment now) noexcept;
+
+  const RosterOptions options_;
+  std::atomic<std::uint32_t> version_{0};
+  std::atomic<std::size_t> size_{0};
+  std::atomic<Moment> epoch_{no_moment};  // no_moment until the first entry with a deadline.
+  std::size_t entries_max_;
+
+  Index index_;
+  NodeTable nodes_;
+  Queues queues_;
+  Ghost ghost_;
+  Column<std::atomic<std::uint64_t>> hashes_;
+  Column<Deadline> dies_;
+  Column<Deadline> reviews_;
+  Column<Deadline> caps_;  // With an idle time: what `dies_` may be postponed to.
+  Wheel wheel_;
+
+  Slot free_ = no_slot;                // Linked through Node::next.
+  Slot fresh_ = 0;                     // Slots from here on were never used.
+  std::atomic<Slot> returned_{no_slot};  // Given back without the lock, linked likewise.
+};
+
+}  // namespace dcache::engine

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+/// One shard of a near tier: a roster and the cells of its entries.
+///
+/// A look-up takes no lock. A change takes the shard's lock for a short passage of our own code.
+/// User code (hash, equality, copies, destructors, the removal listener) runs only while no lock is
+/// held and the shard is consistent, so it may throw and may call back into the same table:
+/// - equality of the user's judges a pinned entry, before the lock is taken (`Verdicts`);
+/// - what leaves is collected in `Graves` and buried after the lock is released.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "dcache/engine/cells.hpp"
+#include "dcache/engine/monitor.hpp"
+#include "dcache/engine/roster.hpp"
+#include "dcache/engine/traits.hpp"
+#include "dcache/stats.hpp"
+
+namespace dcache::engine {
+
+/// What a shard needs to know of its table. Outlives the shard.
+template <class Key, class Value>
+struct ShardRules {
+  RosterOptions roster;
+  Monitor monitor{0};
+  std::function<void(const Key&, const Value&, Cause)> on_removal;
+  std::atomic<std::uint64_t> weight_used{0};
+  std::atomic<std::uint64_t> listener_errors{0};
+};
+
+/// What a look-up of a plain entry brings back: a copy.
+template <class Key, class Value>
+class CopiedLook {
+ public:
+  using Pair = PlainPair<Key, Value>;
+
+  explicit operator bool() const noexcept { return slot_ != no_slot; }
+  Slot slot() const noexcept { return slot_; }
+  Key key() const noexcept { return pair_.key(); }
+  Value value() const noexcept { return pair_.value(); }
+
+  [[gnu::always_inline]] void set(Slot slot, const Pair& pair) noexcept {
+    slot_ = slot;
+    pair_ = pair;
+  }
+  [[gnu::always_inline]] void take(CopiedLook& other) noexcept { set(other.slot_, other.pair_); }
+  void reset() noexcept { slot_ = no_slot; }
+
+ private:
+  Slot slot_ = no_slot;
+  Pair pair_;
+};
+
+/// What a look-up of any other entry brings back: it stays as it is until this lets go.
+template <class Shard>
+class PinnedLook {
+ public:
+  PinnedLook() noexcept = default;
+  PinnedLook(Shard& shard, Slot slot) noexcept : shard_(&shard), slot_(slot) {}
+  PinnedLook(PinnedLook&& other) noexcept
+      : shard_(other.shard_), slot_(std::exchange(other.slot_, no_slot)) {}
+  PinnedLook& operator=(PinnedLook&& other) noexcept {
+    std::swap(shard_, other.shard_);
+    std::swap(slot_, other.slot_);
+    return *this;
+  }
+  ~PinnedLook() { reset(); }
+
+  explicit operator bool() const noexcept { return slot_ != no_slot; }
+  Slot slot() const noexcept { return slot_; }
+  const auto& key() const noexcept { return shard_->key(slot_); }
+  const auto& value() const noexcept { return shard_->value(slot_); }
+
+  void take(PinnedLook& other) noexcept { *this = std::move(other); }
+  void reset() noexcept {
+    if (slot_ != no_slot) shard_->unpin(std::exchange(slot_, no_slot));
+  }
+
+ private:
+  Shard* shard_ = nullptr;
+  Slot slot_ = no_slot;
+};
+
+/// How a store ended.
+enum class Stored : std::uint8_t {
+  inserted,
+  replaced,
+  refused,   // The guard was set: something has invalidated this value.
+  rejected,  // No memory, or equality that never came to a verdict.
+};
+
+template <class Key, class Value, class Hasher, class Equal>
+class Shard {
+ public:
+  static constexpr bool plain = plain_entry<Key, Value, Equal>;
+  static constexpr bool hashed = !(plain && quiet_hash<Key, Hasher>);
+  using Rules = ShardRules<Key, Value>;
+
+  explicit Shard(Rules& rules)
+      : rules_(rules),
+        eager_hits_(rules.roster.policy == Policy::lru || rules.roster.idle != 0),
+        roster_(rules.roster),
+        cells_(shift(rules)) {}
+
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+  ~Shard();
+
+  /// An entry that was found, and stays readable while this lives: a copy, or a pin.
+  using Look = std::conditional_t<plain, CopiedLook<Key, Value>, PinnedLook<Shard>>;
+
+  struct Found {
+    Look look;
+    Terms terms;
+  };
+
+  /// Looks for the entry of `view`, expired or not. Runs the user's equality; passes on what it
+  /// throws. `found` must not have its address taken anywhere near: kept in registers a hit takes
+  /// 9 ns less (gcc 12 copies such structures through vector registers, which stall on words that
+  /// were just written).
+  template <class View>
+  [[gnu::always_inline]] void find(const View& view, std::uint64_t hash, Found& found) {
+    if (try_find(view, hash, roster_.version(), found)) [[likely]] return;
+    Found slow;
+    find_busy(view, hash, slow);
+    found.look.take(slow.look);
+    found.terms.dies = slow.terms.dies;
+    found.terms.review = slow.terms.review;
+  }
+
+  /// A hit on what was found: tells the policy. `now` only matters with an idle time.
+  [[gnu::always_inline]] void touch(Slot slot, Moment now) noexcept {
+    if (eager_hits_) [[unlikely]] return touch_eagerly(slot, now);
+    roster_.touch(slot);
+  }
+
+  // For PinnedLook.
+  const Key& key(Slot slot) const noexcept { return cells_.key(slot); }
+  const Value& value(Slot slot) const noexcept { return cells_.value(slot); }
+  void unpin(Slot slot) noexcept {
+    if (cells_.unpin(slot)) [[unlikely]] bury(slot);
+  }
+
+  /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
+  Stored store(Held<Key>&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
+               const Terms& terms, Moment now, const std::atomic<bool>* detached);
+
+  /// Removes the entry of `view` (if `only_if_expired`: only when its time has passed).
+  /// True: there was one.
+  template <class View>
+  bool remove(const View& view, std::uint64_t hash, Cause cause, Moment expired_at = no_moment);
+
+  /// Moves the moment of the next closer look.
+  template <class View>
+  void set_review(const View& view, std::uint64_t hash, Moment review);
+
+  /// Evicts one entry that weighs something. False: there is none.
+  bool evict_one();
+
+  /// The weight of the entry of `view`; 0 if there is none.
+  template <class View>
+  std::uint32_t weight(const View& view, std::uint64_t hash);
+
+  /// Removes every entry whose time has passed. O(n). REQUIRES: timed().
+  void sweep(Moment now);
+
+  void clear();
+  void set_entries_max(std::size_t entries_max);
+  void set_weight_share(std::uint64_t share);
+
+  /// Everything here that lives at `now`, hottest first.
+  std::vector<Look> hottest(Moment now);
+
+  std::size_t size() const noexcept { return roster_.size(); }
+  std::uint64_t removed(Cause cause) const noexcept {
+    return removed_[static_cast<std::size_t>(cause)].load(std::memory_order_relaxed);
+  }
+  std::uint64_t inserted() const noexcept { return inserted_.load(std::memory_order_relaxed); }
+  bool timed() const noexcept { return roster_.timed(); }
+
+ private:
+  using Cells = std::conditional_t<plain, PlainCells<Key, Value>, PinnedCells<Key, Value>>;
+
+  // How often a reader tries without the lock, and a writer with equality of the user's that
+  // changes the table, before they settle for the lock, or for a miss.
+  static constexpr std::size_t tries_max = 32;
+  // Expired entries that one operation removes on its way.
+  static constexpr std::size_t sweep_batch = 16;
+  static constexpr std::size_t sweep_steps = 64;
+
+  class Locked;
+  class Graves;
+  class Verdicts;
+
+  static unsigned shift(const Rules& rules) { return chunk_shift(rules.roster.entries_max); }
+  static std::uint64_t hash_of(const void* self, Slot slot) noexcept;
+
+  // One walk through the index. False: a writer was there meanwhile and nothing was learnt.
+  template <class View>
+  [[gnu::always_inline]] bool try_find(const View& view, std::uint64_t hash,
+                                       std::uint32_t version, Found& found) {
+    const Slot slot = roster_.index().find(hash, [&](Slot candidate) {
+      if constexpr (plain) {
+        const auto copy = cells_.copy(candidate);
+        if (!Equal{}(copy.key(), view)) return false;
+        found.look.set(candidate, copy);
+        return true;
+      } else {
+        if (roster_.hash(candidate) != hash) return false;
+        Look pinned = pin(candidate);
+        // The slot may have gone to another entry before it was pinned.
+        if (!pinned || roster_.hash(candidate) != hash || !Equal{}(pinned.key(), view)) return false;
+        found.look = std::move(pinned);
+        return true;
+      }
+    });
+    if (slot != no_slot) {
+      if (roster_.timed()) {
+        const Terms terms = roster_.terms(slot);
+        found.terms.dies = terms.dies;
+        found.terms.review = terms.review;
+      }
+      // A pinned entry was there at the moment it was pinned: only a miss needs the version.
+      if constexpr (!plain) return true;
+    }
+    if (Roster::steady(version) && roster_.version() == version) [[likely]] return true;
+    found.look.reset();
+    return false;
+  }
+  template <class View>
+  [[gnu::noinline]] void find_busy(const View& view, std::uint64_t hash, Found& found);
+  void touch_eagerly(Slot slot, Moment now) noexcept;
+  struct Match {
+    Slot slot = no_slot;
+    bool judged = true;  // False: of the same hash, but the user's equality must say.
+  };
+  template <class View>
+  Match match(const View& view, std::uint64_t hash, const Verdicts& verdicts);
+  template <class View, class Use>
+  bool with_match(const View& view, std::uint64_t hash, Use&& use);
+  Look pin(Slot slot);
+  void sweep_some(Moment now, std::size_t batch, std::size_t& steps, Slot keep,
+                  Graves& graves) noexcept;
+  bool evict(Victim victim, Graves& graves) noexcept;
+  bool evict_for_slot(Graves& graves) noexcept;
+  void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
+  void retire(Slot slot, Cause cause, Graves& graves) noexcept;
+  void bury(Slot slot) noexcept;
+  Stored commit(Slot old, Held<Key>& key, Held<Value>& value, std::uint64_t hash,
+                std::uint32_t weight, const Terms& terms, Moment now, Graves& graves) noexcept;
+  bool buried_later() const noexcept { return !plain || rules_.on_removal; }
+
+  static void count(std::atomic<std::uint64_t>& counter) noexcept {  // Under the lock.
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+
+  Rules& rules_;
+  const bool eager_hits_;  // A hit has more to do than to mark its entry as used.
+  Roster roster_;
+  Cells cells_;
+  std::atomic<std::uint64_t> inserted_{0};
+  std::array<std::atomic<std::uint64_t>, causes> removed_{};
+};
+
+}  // namespace dcache::engine
+
+#include "dcache/engine/shard_impl.hpp"

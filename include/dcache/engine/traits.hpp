@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/// Which types may be handled while a lock is held, because doing so runs no code of the user's.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "dcache/engine/hash.hpp"
+
+namespace dcache::engine {
+
+namespace traits_detail {
+
+template <class T>
+struct QuietMove : std::is_trivially_copyable<T> {};
+template <class C, class T, class A>
+struct QuietMove<std::basic_string<C, T, A>> : std::is_same<A, std::allocator<C>> {};
+template <class T>
+struct QuietMove<std::vector<T, std::allocator<T>>> : std::true_type {};
+template <class T>
+struct QuietMove<std::shared_ptr<T>> : std::true_type {};
+template <class T>
+struct QuietMove<std::unique_ptr<T>> : std::true_type {};
+template <class T>
+struct QuietMove<std::optional<T>> : QuietMove<T> {};
+template <class A, class B>
+struct QuietMove<std::pair<A, B>> : std::bool_constant<QuietMove<A>::value && QuietMove<B>::value> {
+};
+template <class... T>
+struct QuietMove<std::tuple<T...>> : std::bool_constant<(QuietMove<T>::value && ...)> {};
+template <class T, std::size_t N>
+struct QuietMove<std::array<T, N>> : QuietMove<T> {};
+
+template <class T>
+struct QuietContent : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T>> {};
+template <class C, class T, class A>
+struct QuietContent<std::basic_string<C, T, A>>
+    : std::bool_constant<std::is_same_v<T, std::char_traits<C>>> {};
+template <class T>
+struct QuietContent<std::optional<T>> : QuietContent<T> {};
+template <class T>
+struct QuietContent<std::vector<T, std::allocator<T>>> : QuietContent<T> {};
+template <class A, class B>
+struct QuietContent<std::pair<A, B>>
+    : std::bool_constant<QuietContent<A>::value && QuietContent<B>::value> {};
+template <class... T>
+struct QuietContent<std::tuple<T...>> : std::bool_constant<(QuietContent<T>::value && ...)> {};
+template <class T, std::size_t N>
+struct QuietContent<std::array<T, N>> : QuietContent<T> {};
+
+}  // namespace traits_detail
+
+/// Moving it runs no code of the user's and cannot throw.
+template <class T>
+inline constexpr bool quiet_move =
+    traits_detail::QuietMove<T>::value && std::is_nothrow_move_constructible_v<T>;
+
+/// Comparing two with `Equal` runs no code of the user's. (Specialising `std::hash` or our `Hash`
+/// for a type is the user's code; for these types it is not allowed.)
+template <class T, class Equal>
+inline constexpr bool quiet_equal =
+    traits_detail::QuietContent<T>::value &&
+    (std::is_same_v<Equal, Same<T>> || std::is_same_v<Equal, std::equal_to<T>> ||
+     std::is_same_v<Equal, std::equal_to<>>);
+
+/// Hashing one runs no code of the user's and costs little: no need to store the hash.
+template <class T, class Hasher>
+inline constexpr bool quiet_hash =
+    (std::is_arithmetic_v<T> || std::is_enum_v<T>) && std::is_same_v<Hasher, Hash<T>>;
+
+/// Entries of such keys and values are read by copying words under a sequence lock, without a
+/// write to shared memory. Larger ones are pinned instead.
+template <class Key, class Value, class Equal>
+inline constexpr bool plain_entry =
+    std::is_trivially_copyable_v<Key> && std::is_copy_constructible_v<Key> &&
+    std::is_trivially_copyable_v<Value> && std::is_copy_constructible_v<Value> &&
+    quiet_equal<Key, Equal> && sizeof(Key) + sizeof(Value) <= 64 &&
+    (alignof(Key) >= 4 || alignof(Value) >= 4 || sizeof(Key) + sizeof(Value) <= 8);
+
+/// A value on the heap: moving the box runs no code of the value's.
+template <class T>
+class Boxed {
+ public:
+  /// Empty if there is no memory; `value` is left alone then. Passes on what the move throws.
+  explicit Boxed(T&& value) : held_(new (std::nothrow) T(std::move(value))) {}
+  explicit operator bool() const noexcept { return held_ != nullptr; }
+  const T& get() const noexcept { return *held_; }
+
+ private:
+  std::unique_ptr<T> held_;
+};
+
+/// The value itself, where it may be moved under a lock.
+template <class T>
+class Bare {
+ public:
+  explicit Bare(T&& value) noexcept : held_(std::move(value)) {}
+  explicit operator bool() const noexcept { return true; }
+  const T& get() const noexcept { return held_; }
+
+ private:
+  T held_;
+};
+
+template <class T>
+using Held = std::conditional_t<quiet_move<T>, Bare<T>, Boxed<T>>;
+
+}  // namespace dcache::engine

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/// Errors: one base, few leaves. Every message says what was expected, what came and the way out.
+///
+/// A cache never throws because of itself while it answers a call. These are for what can never work
+/// (a bad option, a misuse), thrown at the earliest moment it can be known.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace dcache {
+
+/// The base of every exception that dcache throws of its own accord.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// An option or a configuration that can never work.
+class ConfigError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A use of the library that can never work.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace dcache

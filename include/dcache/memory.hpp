@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/// The near tier: a bounded concurrent table of live values.
+///
+/// `Memory<Key, Value>` is bounded by entries and, with a weigher, by total weight. Who leaves is
+/// decided by a policy that adapts to the trace (S3-FIFO, Yang et al., SOSP 2023, with knobs chosen
+/// online by sampled shadow caches); `Policy::lru` is exact LRU. Entries may have a time to live,
+/// and the table a time to idle. Everything is O(1), amortised.
+///
+/// Threads: every method may be called from any thread at any time, except the destructor. A hit
+/// takes no lock (with `Policy::lru` it takes its shard's); misses and stores lock one shard for a
+/// short passage of our own code. User code (hash, equality, copies, destructors, weigher,
+/// listener) never runs while a lock is held or the table is inconsistent: it may throw, which
+/// leaves the table as it was, and may call back into the same table.
+///
+/// A `Memory` computes nothing: see `memoize` for that.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dcache/clock.hpp"
+#include "dcache/engine/hash.hpp"
+#include "dcache/engine/shard.hpp"
+#include "dcache/engine/stripes.hpp"
+#include "dcache/error.hpp"
+#include "dcache/stats.hpp"
+
+namespace dcache {
+
+/// Who leaves when room is needed.
+using Policy = engine::Policy;
+
+/// How a near tier is made. Whatever is left out has the default shown.
+template <class Key, class Value>
+struct MemoryOptions {
+  /// The most entries, > 0. `nullopt`: as many as memory holds, or as `max_weight` allows.
+  std::optional<std::size_t> max_entries = 10'000;
+  /// The most weight in all, > 0, in the weigher's unit. Needs a `weigher`.
+  std::optional<std::uint64_t> max_weight = std::nullopt;
+  /// What an entry weighs: 0 to 2^32 - 1. Weight 0 is never evicted to save weight.
+  std::function<std::uint64_t(const Key&, const Value&)> weigher = nullptr;
+  /// How long an entry lives after it was stored, > 0, in steps of 1 ms. Exact to 10 ms. Beyond 24
+  /// days an entry may be forgotten early.
+  std::optional<Duration> ttl = std::nullopt;
+  /// How long an entry lives after it was last used, > 0; never longer than its `ttl`.
+  std::optional<Duration> idle = std::nullopt;
+  /// Told about every entry that leaves, after it has left. What it throws is counted, not passed
+  /// on. May call back into the table.
+  std::function<void(const Key&, const Value&, Cause)> on_removal = nullptr;
+  Policy policy = Policy::adaptive;
+  /// 1 to 64, rounded down to a power of two. `nullopt`: by size, 1 to 16; one with Policy::lru,
+  /// since only one table has one order.
+  std::optional<unsigned> shards = std::nullopt;
+  /// Outlives the table. Null: the machine's coarse clock.
+  const Clock* clock = nullptr;
+};
+
+/// What one entry may have of its own.
+struct PutOptions {
+  /// Instead of the table's `ttl`, > 0.
+  std::optional<Duration> ttl = std::nullopt;
+};
+
+/// `Hash` gives 64 well mixed bits; `Equal` says whether two keys are the same. Both are
+/// default-constructed for each use, so they have no state. Look-ups take whatever both accept
+/// (`std::string_view` for `std::string`).
+template <class Key, class Value, class Hash = engine::Hash<Key>, class Equal = engine::Same<Key>>
+class Memory {
+  static_assert(std::is_object_v<Key> && !std::is_const_v<Key> && !std::is_array_v<Key>,
+                "dcache::Memory keeps keys by value: use std::string for text, "
+                "std::vector for arrays, and no reference or const.");
+  static_assert(std::is_object_v<Value> && !std::is_const_v<Value> && !std::is_array_v<Value>,
+                "dcache::Memory keeps values by value: no reference, array or const.");
+  static_assert(std::is_move_constructible_v<Key> && std::is_move_constructible_v<Value>,
+                "dcache::Memory moves keys and values in; share what cannot move through "
+                "std::shared_ptr<const T>.");
+
+ public:
+  using Options = MemoryOptions<Key, Value>;
+
+  /// Throws ConfigError for options that can never work. Allocates next to nothing.
+  explicit Memory(Options options = {});
+
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() = default;
+
+  /// A copy of the value, or nullopt. Counts, and tells the policy.
+  /// For values that are dear to copy use `Memory<Key, std::shared_ptr<const T>>`.
+  template <class View = Key>
+  [[gnu::always_inline]] std::optional<Value> get(const View& key) {
+    Hit hit;
+    find(key, Hash{}(key), hit);
+    return hit ? std::optional<Value>(hit.value()) : std::nullopt;
+  }
+
+  /// Stores, replacing what was there. False: not kept (heavier than the whole table, or no
+  /// memory); an older value of the key is gone then, too.
+  bool put(Key key, Value value, const PutOptions& options = {});
+
+  /// Forgets. True: there was an entry.
+  template <class View = Key>
+  bool erase(const View& key) {
+    const std::uint64_t hash = Hash{}(key);
+    return shard(hash).remove(key, hash, Cause::erased);
+  }
+
+  /// Forgets everything that was stored before the call.
+  void clear() {
+    for (auto& shard : shards_) shard->clear();
+  }
+
+  /// Copies of up to `limit` entries that live, hottest first.
+  std::vector<std::pair<Key, Value>> snapshot(
+      std::size_t limit = std::numeric_limits<std::size_t>::max());
+
+  /// Changes the bound, > 0, now: evicts what is over it. The number of shards stays, and each keeps
+  /// at least one entry.
+  void resize(std::size_t max_entries);
+
+  /// Changes the bound on weight, > 0, now. REQUIRES a weigher (UsageError).
+  void resize_weight(std::uint64_t max_weight);
+
+  /// Removes what has expired, all of it. Not needed for correctness: look-ups never return it, and
+  /// stores remove some on their way.
+  void cleanup();
+
+  /// Entries, expired ones included until they are removed.
+  std::size_t size() const noexcept;
+
+  MemoryStats stats() const noexcept;
+
+  // --- For the engine: the same with the hash at hand, and with times ---
+
+  using Shard = engine::Shard<Key, Value, Hash, Equal>;
+
+  /// An entry that lives. The value is valid while this is. Fill it with `find`.
+  class Hit {
+   public:
+    explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
+    decltype(auto) value() const noexcept { return found_.look.value(); }
+    /// True: past the moment from which the caller wanted to look closer.
+    bool review() const noexcept { return now_ >= found_.terms.review; }
+    const engine::Terms& terms() const noexcept { return found_.terms; }
+    /// When it was found, if it has a deadline.
+    engine::Moment now() const noexcept { return now_; }
+
+   private:
+    friend class Memory;
+    typename Shard::Found found_;
+    engine::Moment now_ = 0;
+  };
+
+  /// Looks for an entry that lives. REQUIRES: `hit` is empty.
+  /// `use`: count the look-up and tell the policy.
+  template <class View>
+  [[gnu::always_inline]] void find(const View& key, std::uint64_t hash, Hit& hit,
+                                   bool use = true) {
+    Shard& shard = this->shard(hash);
+    shard.find(key, hash, hit.found_);
+    if (hit && hit.found_.terms.dies != engine::no_moment) {
+      hit.now_ = now();
+      if (hit.now_ >= hit.found_.terms.dies) [[unlikely]] {
+        hit.found_.look.reset();
+        drop_expired(key, hash, hit.now_);
+      }
+    }
+    if (!use) return;
+    if (!hit) return miss(hash);
+    counts_.count(hits);
+    shard.touch(hit.found_.look.slot(), hit.now_);
+    if (rules_.monitor.sampled(hash)) [[unlikely]] rules_.monitor.note(hash);
+  }
+
+  /// Stores with terms, unless `*detached` is set.
+  engine::Stored store(Key key, Value value, std::uint64_t hash, const engine::Terms& terms,
+                       const std::atomic<bool>* detached);
+
+  template <class View>
+  bool erase(const View& key, std::uint64_t hash) {
+    return shard(hash).remove(key, hash, Cause::erased);
+  }
+
+  template <class View>
+  void set_review(const View& key, std::uint64_t hash, engine::Moment review) {
+    shard(hash).set_review(key, hash, review);
+  }
+
+  /// The table's clock in milliseconds. Every deadline is told by it.
+  engine::Moment now() const noexcept {
+    const Duration time = clock_ != nullptr ? clock_->now() : coarse_now();
+    return static_cast<engine::Moment>(time / std::chrono::milliseconds(1));
+  }
+
+  /// `span` after now, rounded up to a millisecond.
+  engine::Moment after(Duration span) const noexcept;
+
+ private:
+  enum Counter : std::uint8_t { hits, misses, counters };
+
+  Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 1U >> shard_shift_]; }
+  void build(const Options& options);
+  [[gnu::noinline]] void miss(std::uint64_t hash);
+  template <class View>
+  [[gnu::noinline]] void drop_expired(const View& key, std::uint64_t hash, engine::Moment now) {
+    shard(hash).remove(key, hash, Cause::expired, now);
+  }
+  engine::Stored store_weighed(engine::Held<Key>& key, engine::Held<Value>& value,
+                               std::uint64_t hash, std::uint64_t weight,
+                               const engine::Terms& terms, engine::Moment now,
+                               const std::atomic<bool>* detached);
+  bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);
+
+  const Clock* clock_;
+  std::optional<Duration> ttl_;
+  std::optional<Duration> idle_;
+  std::function<std::uint64_t(const Key&, const Value&)> weigher_;
+  std::atomic<std::uint64_t> max_weight_;
+  std::atomic<std::uint64_t> rejected_{0};
+  engine::ShardRules<Key, Value> rules_;
+  unsigned shard_shift_ = 63;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  engine::Stripes<counters> counts_;
+};
+
+}  // namespace dcache
+
+#include "dcache/engine/memory_impl.hpp"

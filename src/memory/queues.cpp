@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+#include "dcache/engine/queues.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace dcache::engine {
+
+namespace {
+
+std::uint8_t freq_of(const Node& node) noexcept {
+  return node.freq.load(std::memory_order_relaxed);
+}
+
+void set_freq(Node& node, std::uint8_t freq) noexcept {
+  node.freq.store(freq, std::memory_order_relaxed);
+}
+
+std::uint64_t percent_of(std::uint64_t whole, std::uint8_t percent) noexcept {
+  return whole / 100 * percent + whole % 100 * percent / 100;
+}
+
+}  // namespace
+
+void Queues::set_capacity(std::uint64_t capacity) noexcept {
+  capacity_ = capacity;
+  set_knobs(knobs_);
+}
+
+void Queues::set_knobs(Knobs knobs) noexcept {
+  knobs_ = knobs;
+  small_target_ = std::max<std::uint64_t>(1, percent_of(capacity_, knobs.small_percent));
+}
+
+void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
+  set_freq(at(slot), 0);
+  if (nodes_->weight(slot) == 0) return push(pinned, slot);
+  if (from_ghost || policy_ == Policy::lru) return push(main, slot);
+  const bool ageless = knobs_.youth_shift == 64 && youth_.count == 0;
+  push(ageless ? old : young, slot);
+  if (!ageless) age();
+  spill(slot);
+}
+
+Victim Queues::victim() noexcept {
+  for (int looked = 1;; ++looked) {
+    const bool force = looked >= sweep_max;
+    const bool mains = rings_[main_ring].count > 0;
+    const bool smalls = rings_[small_ring].count > 0;
+    if (smalls && (rings_[small_ring].weight >= small_target_ || !mains)) {
+      const auto slot = try_small(force);
+      if (slot != no_slot) return {slot, true};
+    } else if (mains) {
+      const auto slot = try_main(force);
+      if (slot != no_slot) return {slot, false};
+    } else {
+      return {};
+    }
+  }
+}
+
+void Queues::touch(std::uint32_t slot) noexcept {
+  auto& node = at(slot);
+  if (policy_ == Policy::adaptive) return node.hit();
+  if (node.queue != main || rings_[main_ring].head == slot) return;
+  unlink(slot);
+  push(main, slot);
+}
+
+void Queues::reweigh(std::uint32_t slot, std::uint32_t weight) noexcept {
+  const auto queue = at(slot).queue;
+  const auto before = nodes_->weight(slot);
+  if (before != 0 && weight != 0) {
+    rings_[ring_of(queue)].weight += std::uint64_t{weight} - before;
+    if (queue == young) youth_.weight += std::uint64_t{weight} - before;
+    nodes_->set_weight(slot, weight);
+  } else if (before != weight) {
+    unlink(slot);
+    nodes_->set_weight(slot, weight);
+    push(weight == 0 ? pinned : main, slot);
+  }
+}
+
+void Queues::succeed(std::uint32_t from, std::uint32_t to) noexcept {
+  const auto before = nodes_->weight(from);
+  const auto after = nodes_->weight(to);
+  auto& gone = at(from);
+  auto& node = at(to);
+  set_freq(node, freq_of(gone));
+  if ((before == 0) != (after == 0)) {
+    unlink(from);
+    return push(after == 0 ? pinned : main, to);
+  }
+  auto& ring = rings_[ring_of(gone.queue)];
+  node.queue = std::exchange(gone.queue, nowhere);
+  node.next = gone.next == from ? to : gone.next;
+  node.prev = gone.prev == from ? to : gone.prev;
+  at(node.prev).next = to;
+  at(node.next).prev = to;
+  if (ring.head == from) ring.head = to;
+  ring.weight += std::uint64_t{after} - before;
+  if (node.queue != young) return;
+  if (youth_.oldest == from) youth_.oldest = to;
+  youth_.weight += std::uint64_t{after} - before;
+}
+
+std::uint32_t Queues::any() const noexcept {
+  for (const auto& ring : rings_) {
+    if (ring.count > 0) return ring.head;
+  }
+  return no_slot;
+}
+
+std::uint64_t Queues::youth_target() const noexcept {
+  return knobs_.youth_shift < 64 ? rings_[small_ring].weight >> knobs_.youth_shift : 0;
+}
+
+Queues::RingIndex Queues::ring_of(Queue queue) noexcept {
+  if (queue == main) return main_ring;
+  return queue == pinned ? pinned_ring : small_ring;
+}
+
+// A young entry goes in front of the small ring, so an old one may be pushed there only when there
+// is no youth.
+void Queues::push(Queue queue, std::uint32_t slot) noexcept {
+  auto& ring = rings_[ring_of(queue)];
+  auto& node = at(slot);
+  const auto weight = nodes_->weight(slot);
+  node.queue = queue;
+  if (ring.count == 0) {
+    node.next = node.prev = slot;
+  } else {
+    auto& head = at(ring.head);
+    node.next = ring.head;
+    node.prev = head.prev;
+    at(head.prev).next = slot;
+    head.prev = slot;
+  }
+  ring.head = slot;
+  ++ring.count;
+  ring.weight += weight;
+  if (queue != young) return;
+  if (youth_.count == 0) youth_.oldest = slot;
+  ++youth_.count;
+  youth_.weight += weight;
+}
+
+void Queues::unlink(std::uint32_t slot) noexcept {
+  auto& node = at(slot);
+  if (node.queue == young) leave_youth(slot);
+  auto& ring = rings_[ring_of(node.queue)];
+  at(node.prev).next = node.next;
+  at(node.next).prev = node.prev;
+  if (ring.head == slot) ring.head = node.next;
+  --ring.count;
+  ring.weight -= nodes_->weight(slot);
+  node.queue = nowhere;
+}
+
+// Leaves the links alone: only the border between young and old moves.
+void Queues::leave_youth(std::uint32_t slot) noexcept {
+  auto& node = at(slot);
+  if (youth_.oldest == slot) youth_.oldest = node.prev;
+  --youth_.count;
+  youth_.weight -= nodes_->weight(slot);
+  node.queue = old;
+}
+
+// Crossing the border wipes what was counted in youth: those hits do not count.
+void Queues::age() noexcept {
+  for (int moved = 0; moved < moves_max && youth_.count > 0; ++moved) {
+    if (youth_.weight <= youth_target()) return;
+    const auto slot = youth_.oldest;
+    leave_youth(slot);
+    set_freq(at(slot), 0);
+  }
+}
+
+// The slack of an eighth keeps unequal weights from leaking cold entries into main. Without this
+// move a loop never gains from a falling target: 7.9 % of hits instead of 9.8 (lirs-loop, 101).
+void Queues::spill(std::uint32_t newcomer) noexcept {
+  const auto limit = small_target_ + small_target_ / 8 + nodes_->weight(newcomer);
+  for (int moved = 0; moved < moves_max && rings_[small_ring].weight >= limit; ++moved) {
+    const auto slot = oldest(small_ring);
+    if (at(slot).queue == young) return;
+    unlink(slot);
+    set_freq(at(slot), 0);
+    push(main, slot);
+  }
+}
+
+std::uint32_t Queues::try_small(bool force) noexcept {
+  const auto slot = oldest(small_ring);
+  auto& node = at(slot);
+  const bool keep = node.queue == old && freq_of(node) > 0 && !force;
+  unlink(slot);
+  if (!keep) return slot;
+  set_freq(node, 0);
+  push(main, slot);
+  return no_slot;
+}
+
+std::uint32_t Queues::try_main(bool force) noexcept {
+  const auto slot = oldest(main_ring);
+  auto& node = at(slot);
+  const auto freq = freq_of(node);
+  if (policy_ == Policy::adaptive && freq > 0 && !force) {
+    set_freq(node, static_cast<std::uint8_t>(freq - 1));
+    rings_[main_ring].head = slot;
+    return no_slot;
+  }
+  unlink(slot);
+  return slot;
+}
+
+}  // namespace dcache::engine

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "dcache/engine/roster.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace dcache::engine {
+namespace {
+
+// Half of what a tick can say. Past it the epoch moves, so that a deadline may always lie another
+// half ahead: 24 days. A longer life is cut to that; a near tier may forget early.
+constexpr Moment epoch_span = Moment{1} << 31U;
+
+}  // namespace
+
+Roster::Roster(const RosterOptions& options)
+    : options_(options),
+      entries_max_(options.entries_max),
+      nodes_(chunk_shift(options.entries_max), options.weighted),
+      queues_(nodes_, options.policy),
+      hashes_(chunk_shift(options.entries_max)),
+      dies_(chunk_shift(options.entries_max)),
+      reviews_(chunk_shift(options.entries_max)),
+      caps_(chunk_shift(options.entries_max)),
+      wheel_(chunk_shift(options.entries_max)) {
+  queues_.set_capacity(options.weighted ? options.weight_share : options.entries_max);
+}
+
+void Roster::postpone(Slot slot, Moment now) noexcept {
+  if (options_.idle == 0) return;
+  const Tick dies = tick(now + options_.idle);
+  auto& deadline = dies_[slot].tick;
+  if (deadline.load(std::memory_order_relaxed) != dies) {
+    deadline.store(dies, std::memory_order_release);
+  }
+}
+
+void Roster::give_back(Slot slot) noexcept {
+  Slot head = returned_.load(std::memory_order_relaxed);
+  do {
+    nodes_[slot].next = head;
+  } while (!returned_.compare_exchange_weak(head, slot, std::memory_order_release,
+                                            std::memory_order_relaxed));
+}
+
+void Roster::make_room(const Terms& terms, Moment now,
+                     std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
+  const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
+  nodes_.cover(slots);
+  if (options_.hashed) hashes_.cover(slots);
+  if (terms.dies != no_moment || dies_.exists() || options_.idle != 0) {
+    if (epoch_.load(std::memory_order_relaxed) == no_moment) {
+      epoch_.store(now, std::memory_order_release);
+    }
+    wheel_.cover(slots);
+    if (options_.idle != 0) caps_.cover(slots);
+    if (terms.review != no_moment || reviews_.exists()) reviews_.cover(slots);
+    dies_.cover(slots);  // Last: it is what tells readers to look at the times.
+    // Another thread may have made the epoch of a later reading of the clock.
+    const Moment epoch = epoch_.load(std::memory_order_relaxed);
+    if (now > epoch && now - epoch > epoch_span) rebase(now);
+  }
+  if (!index_.has_room()) {
+    index_.prepare(index_.next_groups(entries_max_));
+    begin_change();
+    index_.adopt(hash_of, context);
+    end_change();
+  }
+}
+
+void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight,
+                   const Terms& terms, Moment now) noexcept {
+  nodes_.set_weight(slot, weight);
+  if (options_.hashed) hashes_[slot].store(hash, std::memory_order_release);
+  if (dies_.exists()) set_terms(slot, terms, now);
+  index_.insert(hash, slot);
+  queues_.insert(slot, ghost_.take(hash));
+  size_.store(index_.size(), std::memory_order_relaxed);
+}
+
+void Roster::succeed(Slot from, Slot to, std::uint64_t hash, std::uint32_t weight,
+                     const Terms& terms, Moment now) noexcept {
+  nodes_.set_weight(to, weight);
+  if (options_.hashed) hashes_[to].store(hash, std::memory_order_release);
+  if (dies_.exists()) set_terms(to, terms, now);
+  index_.replace(hash, from, to);
+  queues_.succeed(from, to);
+  queues_.touch(to);
+  if (dies_.exists()) wheel_.cancel(from);
+}
+
+void Roster::renew(Slot slot, std::uint32_t weight, const Terms& terms, Moment now) noexcept {
+  if (options_.weighted) queues_.reweigh(slot, weight);
+  queues_.touch(slot);
+  if (dies_.exists()) set_terms(slot, terms, now);
+}
+
+void Roster::leave(Slot slot, std::uint64_t hash) noexcept {
+  index_.erase(hash, slot);
+  if (present(slot)) queues_.erase(slot);
+  if (dies_.exists()) wheel_.cancel(slot);
+  size_.store(index_.size(), std::memory_order_relaxed);
+}
+
+// As many as there are entries, which with weights is not known before.
+void Roster::grow_ghost() noexcept { ghost_.resize(index_.size() + 1); }
+
+Slot Roster::expired(Moment now, std::size_t& steps) noexcept {
+  return wheel_.due(tick(now), steps, [this](Slot slot) {
+    const Tick dies = dies_[slot].tick.load(std::memory_order_relaxed);
+    return caps_.exists() ? std::min(dies, caps_[slot].tick.load(std::memory_order_relaxed))
+                          : dies;
+  });
+}
+
+void Roster::set_review(Slot slot, Moment review) noexcept {
+  if (reviews_.exists()) {
+    reviews_[slot].tick.store(tick(review), std::memory_order_release);
+  }
+}
+
+void Roster::set_entries_max(std::size_t entries_max) noexcept {
+  entries_max_ = entries_max;
+  if (!options_.weighted) queues_.set_capacity(entries_max);
+}
+
+Slot Roster::abandon() noexcept {
+  if (!steady(version())) end_change();
+  begin_change();
+  index_.clear();
+  queues_.clear();
+  if (dies_.exists()) wheel_.clear(0, fresh_);
+  for (Slot slot = 0; slot < fresh_; ++slot) nodes_[slot].queue = Node::Queue::nowhere;
+  free_ = no_slot;
+  returned_.store(no_slot, std::memory_order_relaxed);
+  size_.store(0, std::memory_order_relaxed);
+  end_change();
+  return std::exchange(fresh_, 0);
+}
+
+Tick Roster::tick(Moment moment) const noexcept {
+  if (moment == no_moment) return never;
+  const Moment epoch = epoch_.load(std::memory_order_relaxed);
+  return moment <= epoch ? 0 : static_cast<Tick>(std::min<Moment>(moment - epoch, never - 1));
+}
+
+void Roster::set_terms(Slot slot, const Terms& terms, Moment now) noexcept {
+  Tick dies = tick(terms.dies);
+  if (caps_.exists()) {
+    caps_.held(slot).tick.store(dies, std::memory_order_release);
+    dies = std::min(dies, tick(now + options_.idle));
+  }
+  dies_.held(slot).tick.store(dies, std::memory_order_release);
+  if (reviews_.exists()) {
+    reviews_.held(slot).tick.store(tick(terms.review), std::memory_order_release);
+  }
+  wheel_.plan(slot, dies);
+}
+
+// Once in 24 days: every deadline is told from a new epoch. What is past stays past.
+void Roster::rebase(Moment now) noexcept {
+  const Moment old = epoch_.load(std::memory_order_relaxed);
+  const Moment moved = now - old;
+  const auto shift = [moved](Column<Deadline>& column, Slot slot) {
+    if (!column.exists()) return;
+    auto& deadline = column[slot].tick;
+    const Tick was = deadline.load(std::memory_order_relaxed);
+    if (was == never) return;
+    const Tick left = was > moved ? static_cast<Tick>(was - moved) : 0;
+    deadline.store(left, std::memory_order_release);
+  };
+  begin_change();
+  wheel_.clear(0, fresh_);
+  for (Slot slot = 0; slot < fresh_; ++slot) {
+    shift(dies_, slot);
+    shift(reviews_, slot);
+    shift(caps_, slot);
+    if (present(slot)) wheel_.plan(slot, dies_[slot].tick.load(std::memory_order_relaxed));
+  }
+  // Last, and readers load it first: one who is between sees a deadline too early, never too late.
+  epoch_.store(now, std::memory_order_release);
+  end_change();
+}
+
+}  // namespace dcache::engine

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Checks that every #include points right or down (ARCHITECTURE.md, the level table).
+
+The tables below are the law. A new public header is one word in PUBLIC, a new room one line in
+ROOMS (and one in FOREIGN when it brings a library). `--self-test` plants offences and finds them.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+
+# Each room: the rooms that it may include besides itself.
+ROOMS = {
+    "base": "",
+    "work": "base",
+    "wire": "base",
+    "memory": "base",
+    "net": "base work",
+    "fs": "base work",
+    "flight": "base work",
+    "contract": "base work wire memory flight",
+    "backends": "base work wire net fs contract",
+    "tiers": "base work flight contract",
+    "call": "base work memory flight contract tiers",
+    "open": "base work wire memory net fs flight contract backends tiers call",
+}
+
+# Each public header (without `dcache/` and `.hpp`) belongs to one room. The umbrella includes any
+# of them, and only front doors and tests include the umbrella.
+UMBRELLA = "dcache/dcache.hpp"
+PUBLIC = {
+    "base": """
+        clock
+        engine/fork
+        engine/hash
+        engine/lock
+        engine/random
+        engine/ref
+        engine/stripes
+        error
+    """,
+    "work": """
+        engine/executor
+    """,
+    "memory": """
+        engine/cells
+        engine/column
+        engine/ghost
+        engine/index
+        engine/memory_impl
+        engine/monitor
+        engine/nodes
+        engine/queues
+        engine/roster
+        engine/shard
+        engine/shard_impl
+        engine/traits
+        engine/wheel
+        memory
+        stats
+    """,
+    "flight": """
+        engine/coalesce
+        engine/context
+        engine/flight
+        engine/flight_table
+        engine/flights
+        engine/waiter
+    """,
+    "call": """
+        engine/freshness
+        engine/memo
+        engine/memo_impl
+        engine/signature
+        memoize
+        options
+    """,
+}
+
+# Each room: headers of the system and of libraries that its sources (never a public header) use.
+FOREIGN = {
+    "base": r"pthread\.h",
+    "work": r"pthread\.h",
+    "net": r"openssl/.*|(sys|netinet|arpa)/.*|netdb\.h|poll\.h|unistd\.h|fcntl\.h",
+    "fs": r"sys/.*|unistd\.h|fcntl\.h|dirent\.h",
+    "contract": r"openssl/.*|zstd\.h|xxhash\.h",
+    "backends": r"openssl/.*|curl/.*|sqlite3\.h|libpq-fe\.h",
+    "open": r"dlfcn\.h",
+}
+
+# Who sees public headers only; what else they include is their own business.
+FRONT_DOORS = ("bench", "cli", "examples", "python", "tests/consumer")
+
+STANDARD = r"[a-z_]+"  # No folder and no suffix: only the standard library names headers so.
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+HEADERS = {f"dcache/{name}.hpp": room for room, names in PUBLIC.items() for name in names.split()}
+
+
+def sources(root, folder):
+    return sorted(p for p in (root / folder).rglob("*") if p.suffix in (".hpp", ".cpp", ".h"))
+
+
+def room_in_src(root, path, included):
+    """The room of a header under src/, written from src/ or from the includer's own folder."""
+    for header in ((path.parent / included).resolve(), root / "src" / included):
+        if header.is_file() and header.is_relative_to(root / "src"):
+            return header.relative_to(root / "src").parts[0]
+    return None
+
+
+def fault(room, included, inner, public):
+    """Why a file of `room` may not include `included`, which is `inner` of src/; None: it may."""
+    if included == UMBRELLA:
+        return "includes the umbrella"
+    if inner and public:
+        return f"is public and includes {included} of src/"
+    if not inner and not included.startswith("dcache/"):
+        known = STANDARD if public else f"{STANDARD}|{FOREIGN.get(room, STANDARD)}"
+        return None if re.fullmatch(known, included) else f"includes the foreign header {included}"
+    target = inner or HEADERS.get(included)
+    if target is None:
+        return f"includes {included}, which tools/layers.py does not list"
+    allowed = target == room or target in ROOMS[room].split()
+    return None if allowed else f"is in {room} and includes {included} of {target}"
+
+
+def faults_of(root, path):
+    """What is wrong with the includes of one file of include/ or src/."""
+    public = path.is_relative_to(root / "include")
+    name = str(path.relative_to(root / ("include" if public else "src")))
+    included = INCLUDE.findall(path.read_text())
+    if public and name == UMBRELLA:
+        return [f"includes {i}, which is not public" for i in included if i not in HEADERS]
+    room = HEADERS.get(name) if public else name.split("/")[0]
+    if room not in ROOMS:
+        return ["is in no room: tools/layers.py does not list it"]
+    found = (fault(room, i, room_in_src(root, path, i), public) for i in included)
+    return [why for why in found if why]
+
+
+def check(root):
+    offences = [f"include/{name} is listed in tools/layers.py but not there"
+                for name in HEADERS if not (root / "include" / name).is_file()]
+    for path in sources(root, "include") + sources(root, "src"):
+        offences += [f"{path.relative_to(root)} {why}" for why in faults_of(root, path)]
+    for path in (p for door in FRONT_DOORS for p in sources(root, door)):
+        offences += [f"{path.relative_to(root)} is a front door and includes {i} of src/"
+                     for i in INCLUDE.findall(path.read_text()) if room_in_src(root, path, i)]
+    return offences
+
+
+def self_test():
+    fine = {f"include/{name}": "cstddef" for name in HEADERS} | {
+        "src/base/secret.hpp": "memory", "src/flight/inner.hpp": "base/secret.hpp",
+        "src/flight/own.cpp": "inner.hpp", "src/call/good.cpp": "dcache/engine/hash.hpp",
+        "src/net/socket.cpp": "sys/socket.h", "examples/good.cpp": UMBRELLA}
+    bad = {
+        "include/dcache/clock.hpp": "src/base/secret.hpp", "include/dcache/error.hpp": "zstd.h",
+        "include/dcache/engine/hash.hpp": UMBRELLA, "include/dcache/stray.hpp": "vector",
+        "include/dcache/engine/lock.hpp": "base/secret.hpp", UMBRELLA: "base/secret.hpp",
+        "src/base/up.cpp": "flight/inner.hpp", "src/memory/side.cpp": "../flight/inner.hpp",
+        "src/base/call.cpp": "dcache/stray.hpp", "src/attic/old.cpp": "vector",
+        "src/call/loader.cpp": "dlfcn.h", "examples/peek.cpp": "base/secret.hpp",
+        "bench/peek.cpp": "../src/base/secret.hpp"}
+    bad["include/" + UMBRELLA] = bad.pop(UMBRELLA)
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder).resolve()
+        for name, included in (fine | bad).items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(f'#include "{included}"\n')
+        found = {line.split()[0] for line in check(root)}
+    return [f"self test: {name} is judged wrongly" for name in sorted(found ^ set(bad))]
+
+
+if __name__ == "__main__":
+    tree = pathlib.Path(__file__).resolve().parent.parent
+    problems = self_test() if "--self-test" in sys.argv else check(tree)
+    print("\n".join(problems) or "layers: every include points right or down")
+    sys.exit(1 if problems else 0)
