@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 
 namespace dcache {
 
@@ -24,6 +25,9 @@ class Clock {
 /// Linux: CLOCK_MONOTONIC_COARSE (4 ms steps; 5 ns a call where CLOCK_MONOTONIC took 24 ns).
 /// Elsewhere: `std::chrono::steady_clock`.
 Duration coarse_now() noexcept;
+
+/// The same in whole milliseconds.
+std::uint64_t coarse_milliseconds() noexcept;
 
 /// A clock that stands still until told to move. Thread-safe.
 class ManualClock final : public Clock {

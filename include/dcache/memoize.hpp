@@ -81,9 +81,12 @@ class Memoized<R(Parameters...)> {
   /// As given to `memoize`; empty if it was not.
   const std::string& name() const noexcept { return memo_->name(); }
 
- private:
-  using Memo = engine::Memo<Result, Parameters...>;
+  // --- For the engine ---
 
+  using Memo = engine::Memo<Result, Parameters...>;
+  Memo& memo() const noexcept { return *memo_; }
+
+ private:
   std::shared_ptr<Memo> memo_;
 };
 

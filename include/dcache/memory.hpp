@@ -198,8 +198,8 @@ class Memory {
 
   /// The table's clock in milliseconds. Every deadline is told by it.
   engine::Moment now() const noexcept {
-    const Duration time = clock_ != nullptr ? clock_->now() : coarse_now();
-    return static_cast<engine::Moment>(time / std::chrono::milliseconds(1));
+    if (clock_ == nullptr) [[likely]] return coarse_milliseconds();
+    return static_cast<engine::Moment>(clock_->now() / std::chrono::milliseconds(1));
   }
 
   /// `span` after now, rounded up to a millisecond.
@@ -220,6 +220,10 @@ class Memory {
                                const engine::Terms& terms, engine::Moment now,
                                const std::atomic<bool>* detached);
   bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);
+  bool overweight() const noexcept {
+    return rules_.weight_used.load(std::memory_order_relaxed) >
+           max_weight_.load(std::memory_order_relaxed);
+  }
 
   const Clock* clock_;
   std::optional<Duration> ttl_;

@@ -5,14 +5,31 @@
 
 namespace dcache {
 
-Duration coarse_now() noexcept {
-#ifdef CLOCK_MONOTONIC_COARSE
+namespace {
+
+timespec coarse() noexcept {
   timespec time{};
-  if (clock_gettime(CLOCK_MONOTONIC_COARSE, &time) == 0) {
-    return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
-  }
+#ifdef CLOCK_MONOTONIC_COARSE
+  if (clock_gettime(CLOCK_MONOTONIC_COARSE, &time) == 0) return time;
 #endif
-  return std::chrono::steady_clock::now().time_since_epoch();
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
+  time.tv_sec = static_cast<std::time_t>(seconds.count());
+  time.tv_nsec = static_cast<long>(Duration(now - seconds).count());
+  return time;
+}
+
+}  // namespace
+
+Duration coarse_now() noexcept {
+  const timespec time = coarse();
+  return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
+
+std::uint64_t coarse_milliseconds() noexcept {
+  const timespec time = coarse();
+  return static_cast<std::uint64_t>(time.tv_sec) * 1000 +
+         static_cast<std::uint32_t>(time.tv_nsec) / 1'000'000U;
 }
 
 }  // namespace dcache

@@ -15,7 +15,7 @@
 namespace dcache::engine {
 namespace {
 
-constinit Lock searching;               // Taken before the lock of a flight, never after.
+constinit Lock searching;              // Taken before the lock of a flight, never after.
 constinit std::uint64_t searches = 0;  // Guarded by searching.
 
 }  // namespace

@@ -54,10 +54,14 @@ Waited Flight::wait(ThreadWaiter& waiter, const FlightLimits& limits) {
   using Told = ThreadWaiter::Told;
   waiter.begin(limits.wait.has_value());
   switch (enlist(waiter)) {
-    case Joining::waiting: break;
-    case Joining::landed: return Waited::landed;
-    case Joining::vacated: return Waited::vacated;
-    case Joining::compute_through: return Waited::compute_through;
+    case Joining::waiting:
+      break;
+    case Joining::landed:
+      return Waited::landed;
+    case Joining::vacated:
+      return Waited::vacated;
+    case Joining::compute_through:
+      return Waited::compute_through;
   }
   const SteadyTime entered = limits.now();
   for (SteadyTime now = entered;; now = limits.now()) {
@@ -81,9 +85,12 @@ Waited Flight::give_up(ThreadWaiter& waiter, Waited reason) noexcept {
   if (leave(waiter)) return reason;
   // Somebody is telling it right now; the answer decides.
   switch (waiter.sleep_until_told()) {
-    case ThreadWaiter::Told::landed: return Waited::landed;
-    case ThreadWaiter::Told::lead: return Waited::lead;
-    default: return reason;
+    case ThreadWaiter::Told::landed:
+      return Waited::landed;
+    case ThreadWaiter::Told::lead:
+      return Waited::lead;
+    default:
+      return reason;
   }
 }
 

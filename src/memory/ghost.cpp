@@ -17,23 +17,18 @@ void Ghost::resize(std::size_t entries) noexcept {
   buckets_ = wanted;
 }
 
-void Ghost::remember(std::uint64_t hash) noexcept {
-  if (buckets_ == 0) return;
-  auto& prints = bucket(hash).prints;
-  std::copy_backward(prints, prints + ways - 1, prints + ways);
-  prints[0] = print(hash);
+// The newer ones stay, the older ones move up.
+bool Ghost::drop(Bucket& bucket, std::uint64_t print) noexcept {
+  for (unsigned shift = 0; shift < 64; shift += 16) {
+    if ((bucket >> shift & 0xFFFFU) != print) continue;
+    const std::uint64_t newer = bucket & ((std::uint64_t{1} << shift) - 1);
+    const std::uint64_t older = shift == 48 ? 0 : bucket >> (shift + 16) << shift;
+    bucket = newer | older;
+    return true;
+  }
+  return false;
 }
 
-bool Ghost::take(std::uint64_t hash) noexcept {
-  if (buckets_ == 0) return false;
-  auto& prints = bucket(hash).prints;
-  auto* const found = std::find(prints, prints + ways, print(hash));
-  if (found == prints + ways) return false;
-  std::copy(found + 1, prints + ways, found);
-  prints[ways - 1] = 0;
-  return true;
-}
-
-void Ghost::clear() noexcept { std::fill_n(table_.get(), buckets_, Bucket{}); }
+void Ghost::clear() noexcept { std::fill_n(table_.get(), buckets_, Bucket{0}); }
 
 }  // namespace dcache::engine

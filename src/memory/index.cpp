@@ -23,9 +23,9 @@ const Index::Table& Index::nothing() noexcept {
 std::size_t Index::next_groups(std::size_t entries_max) const noexcept {
   constexpr std::size_t first = 2;
   const std::size_t now = live_ == nullptr ? first - 1 : live_->count;
-  // Steps of four down from the last size: the smallest that is larger than now.
+  // Steps of eight down from the last size: the smallest that is larger than now.
   std::size_t groups = std::max(entries_max / group_load + 1, now + 1);
-  while ((groups + 3) / 4 > now && (groups + 3) / 4 >= first) groups = (groups + 3) / 4;
+  while ((groups + 7) / 8 > now && (groups + 7) / 8 >= first) groups = (groups + 7) / 8;
   return groups;
 }
 
@@ -87,8 +87,10 @@ void Index::erase(std::uint64_t hash, Slot slot) noexcept {
   word.store(with_byte(word.load(std::memory_order_relaxed), place % 8, 0),
              std::memory_order_release);
   --size_;
-  for (std::size_t at = home(hash, live_->count); &live_->groups[at] != &last; at = next(at)) {
+  std::size_t at = home(hash, live_->count);
+  while (&live_->groups[at] != &last) [[unlikely]] {
     add_overflow(live_->groups[at], -1);
+    at = next(at);
   }
 }
 

@@ -19,15 +19,12 @@ constexpr std::size_t entries_min_large = 128;
 constexpr std::size_t large = 8192;
 constexpr std::size_t entries_max = 2 * entries_min_large - 1;
 
-// The first is the default. On 31 trace and size pairs the best of the four, chosen afterwards per
-// pair and kept, gives 40.63 % hits; a grid of 94 gives 40.79, its best one alone 39.4.
-// The last stands for LRU: without it mooncake-conversation at 18279 loses about 3 points.
-constexpr std::array<Knobs, 4> configurations{{{20, 1}, {2, 1}, {40, 2}, {70, 2}}};
-
 std::size_t sampling(std::size_t capacity) noexcept {
   const auto least = capacity < large ? entries_min : entries_min_large;
   return std::bit_floor(std::max<std::size_t>(1, capacity / least));
 }
+
+}  // namespace
 
 /// A cache of fingerprints under one configuration. Not thread-safe. O(1) a request.
 class Shadow {
@@ -46,7 +43,7 @@ class Shadow {
   bool request(std::uint32_t print) noexcept {
     for (auto slot = chain(print); slot != none; slot = next_[slot]) {
       if (prints_[slot] != print) continue;
-      nodes_[slot].hit();
+      nodes_.hit(slot);
       return true;
     }
     const bool from_ghost = ghost_.take(spread(print));
@@ -87,8 +84,6 @@ class Shadow {
   std::uint16_t entries_ = 0;
   std::uint16_t used_ = 0;
 };
-
-}  // namespace
 
 /// The shadows and their race. Not thread-safe.
 class Shadows {
@@ -148,10 +143,6 @@ class Shadows {
 Monitor::Monitor(std::size_t capacity) noexcept { resize(capacity); }
 
 Monitor::~Monitor() = default;
-
-Knobs Monitor::knobs() const noexcept {
-  return configurations[choice_.load(std::memory_order_relaxed)];
-}
 
 void Monitor::resize(std::size_t capacity) noexcept {
   capacity_.store(capacity, std::memory_order_relaxed);

@@ -8,14 +8,6 @@ namespace dcache::engine {
 
 namespace {
 
-std::uint8_t freq_of(const Node& node) noexcept {
-  return node.freq.load(std::memory_order_relaxed);
-}
-
-void set_freq(Node& node, std::uint8_t freq) noexcept {
-  node.freq.store(freq, std::memory_order_relaxed);
-}
-
 std::uint64_t percent_of(std::uint64_t whole, std::uint8_t percent) noexcept {
   return whole / 100 * percent + whole % 100 * percent / 100;
 }
@@ -33,7 +25,7 @@ void Queues::set_knobs(Knobs knobs) noexcept {
 }
 
 void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
-  set_freq(at(slot), 0);
+  nodes_->set_hits(slot, 0);
   if (nodes_->weight(slot) == 0) return push(pinned, slot);
   if (from_ghost || policy_ == Policy::lru) return push(main, slot);
   const bool ageless = knobs_.youth_shift == 64 && youth_.count == 0;
@@ -59,16 +51,23 @@ Victim Queues::victim() noexcept {
   }
 }
 
+std::array<std::uint32_t, 2> Queues::next_looks() const noexcept {
+  const bool small = rings_[small_ring].weight >= small_target_;
+  const auto ring = small ? small_ring : main_ring;
+  if (rings_[ring].count < 2) return {no_slot, no_slot};
+  const auto first = oldest(ring);
+  return {first, at(first).prev};
+}
+
 void Queues::touch(std::uint32_t slot) noexcept {
-  auto& node = at(slot);
-  if (policy_ == Policy::adaptive) return node.hit();
-  if (node.queue != main || rings_[main_ring].head == slot) return;
+  if (policy_ == Policy::adaptive) return nodes_->hit(slot);
+  if (queue_of(slot) != main || rings_[main_ring].head == slot) return;
   unlink(slot);
   push(main, slot);
 }
 
 void Queues::reweigh(std::uint32_t slot, std::uint32_t weight) noexcept {
-  const auto queue = at(slot).queue;
+  const auto queue = queue_of(slot);
   const auto before = nodes_->weight(slot);
   if (before != 0 && weight != 0) {
     rings_[ring_of(queue)].weight += std::uint64_t{weight} - before;
@@ -84,22 +83,23 @@ void Queues::reweigh(std::uint32_t slot, std::uint32_t weight) noexcept {
 void Queues::succeed(std::uint32_t from, std::uint32_t to) noexcept {
   const auto before = nodes_->weight(from);
   const auto after = nodes_->weight(to);
-  auto& gone = at(from);
+  const auto gone = at(from);
   auto& node = at(to);
-  set_freq(node, freq_of(gone));
+  nodes_->set_hits(to, nodes_->hits(from));
   if ((before == 0) != (after == 0)) {
     unlink(from);
     return push(after == 0 ? pinned : main, to);
   }
-  auto& ring = rings_[ring_of(gone.queue)];
-  node.queue = std::exchange(gone.queue, nowhere);
+  const auto queue = std::exchange(queue_of(from), nowhere);
+  auto& ring = rings_[ring_of(queue)];
+  queue_of(to) = queue;
   node.next = gone.next == from ? to : gone.next;
   node.prev = gone.prev == from ? to : gone.prev;
   at(node.prev).next = to;
   at(node.next).prev = to;
   if (ring.head == from) ring.head = to;
   ring.weight += std::uint64_t{after} - before;
-  if (node.queue != young) return;
+  if (queue != young) return;
   if (youth_.oldest == from) youth_.oldest = to;
   youth_.weight += std::uint64_t{after} - before;
 }
@@ -126,7 +126,7 @@ void Queues::push(Queue queue, std::uint32_t slot) noexcept {
   auto& ring = rings_[ring_of(queue)];
   auto& node = at(slot);
   const auto weight = nodes_->weight(slot);
-  node.queue = queue;
+  queue_of(slot) = queue;
   if (ring.count == 0) {
     node.next = node.prev = slot;
   } else {
@@ -146,24 +146,23 @@ void Queues::push(Queue queue, std::uint32_t slot) noexcept {
 }
 
 void Queues::unlink(std::uint32_t slot) noexcept {
-  auto& node = at(slot);
-  if (node.queue == young) leave_youth(slot);
-  auto& ring = rings_[ring_of(node.queue)];
+  const auto node = at(slot);
+  if (queue_of(slot) == young) leave_youth(slot);
+  auto& ring = rings_[ring_of(queue_of(slot))];
   at(node.prev).next = node.next;
   at(node.next).prev = node.prev;
   if (ring.head == slot) ring.head = node.next;
   --ring.count;
   ring.weight -= nodes_->weight(slot);
-  node.queue = nowhere;
+  queue_of(slot) = nowhere;
 }
 
 // Leaves the links alone: only the border between young and old moves.
 void Queues::leave_youth(std::uint32_t slot) noexcept {
-  auto& node = at(slot);
-  if (youth_.oldest == slot) youth_.oldest = node.prev;
+  if (youth_.oldest == slot) youth_.oldest = at(slot).prev;
   --youth_.count;
   youth_.weight -= nodes_->weight(slot);
-  node.queue = old;
+  queue_of(slot) = old;
 }
 
 // Crossing the border wipes what was counted in youth: those hits do not count.
@@ -172,7 +171,7 @@ void Queues::age() noexcept {
     if (youth_.weight <= youth_target()) return;
     const auto slot = youth_.oldest;
     leave_youth(slot);
-    set_freq(at(slot), 0);
+    nodes_->set_hits(slot, 0);
   }
 }
 
@@ -182,30 +181,28 @@ void Queues::spill(std::uint32_t newcomer) noexcept {
   const auto limit = small_target_ + small_target_ / 8 + nodes_->weight(newcomer);
   for (int moved = 0; moved < moves_max && rings_[small_ring].weight >= limit; ++moved) {
     const auto slot = oldest(small_ring);
-    if (at(slot).queue == young) return;
+    if (queue_of(slot) == young) return;
     unlink(slot);
-    set_freq(at(slot), 0);
+    nodes_->set_hits(slot, 0);
     push(main, slot);
   }
 }
 
 std::uint32_t Queues::try_small(bool force) noexcept {
   const auto slot = oldest(small_ring);
-  auto& node = at(slot);
-  const bool keep = node.queue == old && freq_of(node) > 0 && !force;
+  const bool keep = queue_of(slot) == old && nodes_->hits(slot) > 0 && !force;
   unlink(slot);
   if (!keep) return slot;
-  set_freq(node, 0);
+  nodes_->set_hits(slot, 0);
   push(main, slot);
   return no_slot;
 }
 
 std::uint32_t Queues::try_main(bool force) noexcept {
   const auto slot = oldest(main_ring);
-  auto& node = at(slot);
-  const auto freq = freq_of(node);
-  if (policy_ == Policy::adaptive && freq > 0 && !force) {
-    set_freq(node, static_cast<std::uint8_t>(freq - 1));
+  const auto hits = nodes_->hits(slot);
+  if (policy_ == Policy::adaptive && hits > 0 && !force) {
+    nodes_->set_hits(slot, static_cast<std::uint8_t>(hits - 1));
     rings_[main_ring].head = slot;
     return no_slot;
   }

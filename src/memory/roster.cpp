@@ -22,7 +22,8 @@ Roster::Roster(const RosterOptions& options)
       dies_(chunk_shift(options.entries_max)),
       reviews_(chunk_shift(options.entries_max)),
       caps_(chunk_shift(options.entries_max)),
-      wheel_(chunk_shift(options.entries_max)) {
+      wheel_(chunk_shift(options.entries_max)),
+      graves_(chunk_shift(options.entries_max)) {
   queues_.set_capacity(options.weighted ? options.weight_share : options.entries_max);
 }
 
@@ -35,19 +36,12 @@ void Roster::postpone(Slot slot, Moment now) noexcept {
   }
 }
 
-void Roster::give_back(Slot slot) noexcept {
-  Slot head = returned_.load(std::memory_order_relaxed);
-  do {
-    nodes_[slot].next = head;
-  } while (!returned_.compare_exchange_weak(head, slot, std::memory_order_release,
-                                            std::memory_order_relaxed));
-}
-
 void Roster::make_room(const Terms& terms, Moment now,
                      std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
   const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
   nodes_.cover(slots);
   if (options_.hashed) hashes_.cover(slots);
+  if (options_.buried) graves_.cover(slots);
   if (terms.dies != no_moment || dies_.exists() || options_.idle != 0) {
     if (epoch_.load(std::memory_order_relaxed) == no_moment) {
       epoch_.store(now, std::memory_order_release);
@@ -102,6 +96,11 @@ void Roster::leave(Slot slot, std::uint64_t hash) noexcept {
   size_.store(index_.size(), std::memory_order_relaxed);
 }
 
+void Roster::take_returned() noexcept {
+  Slot slot = returned_.exchange(no_slot, std::memory_order_acquire);
+  while (slot != no_slot) release(std::exchange(slot, graves_[slot].next));
+}
+
 // As many as there are entries, which with weights is not known before.
 void Roster::grow_ghost() noexcept { ghost_.resize(index_.size() + 1); }
 
@@ -130,7 +129,7 @@ Slot Roster::abandon() noexcept {
   index_.clear();
   queues_.clear();
   if (dies_.exists()) wheel_.clear(0, fresh_);
-  for (Slot slot = 0; slot < fresh_; ++slot) nodes_[slot].queue = Node::Queue::nowhere;
+  for (Slot slot = 0; slot < fresh_; ++slot) nodes_.queue(slot) = Queue::nowhere;
   free_ = no_slot;
   returned_.store(no_slot, std::memory_order_relaxed);
   size_.store(0, std::memory_order_relaxed);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dcache/engine/executor.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
@@ -10,6 +8,8 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+
+#include <pthread.h>
 
 #include "dcache/engine/fork.hpp"
 #include "dcache/error.hpp"

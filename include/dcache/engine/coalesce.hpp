@@ -50,10 +50,10 @@ struct Answer {
   Outcome<Value> own;
   /// The caller's own trouble in storing: the others have the value.
   std::exception_ptr commit_error = nullptr;
-  bool ran = false;                   ///< The body ran here.
+  bool ran = false;                  ///< The body ran here.
   std::chrono::nanoseconds cost{0};  ///< How long it took, if it ran.
-  bool timed_out = false;             ///< No outcome: `FlightLimits::wait` passed.
-  bool interrupted = false;           ///< No outcome: `ThreadWaiter::look` said so.
+  bool timed_out = false;            ///< No outcome: `FlightLimits::wait` passed.
+  bool interrupted = false;          ///< No outcome: `ThreadWaiter::look` said so.
 
   const Value* value() const noexcept {
     return error() != nullptr ? nullptr : flight ? flight->outcome().value() : own.value();
@@ -115,9 +115,11 @@ Answer<Flights> compute_through(const Call& call, const FlightLimits& limits) {
 
 }  // namespace flight_detail
 
-/// Runs a flight that the caller leads: a background task with what `begin_flight` gave it, for one.
+/// Runs a flight that the caller leads: a background task with what `begin_flight` gave it, for
+/// one.
 template <class Flights, class Call>
-Answer<Flights> lead_flight(Leadership<Flights> leadership, const Call& call, const FlightLimits& limits) {
+Answer<Flights> lead_flight(Leadership<Flights> leadership, const Call& call,
+                            const FlightLimits& limits) {
   Answer<Flights> answer;
   if (!leadership.flight()->start(limits.now())) {
     answer.flight = leadership.resign();
@@ -144,15 +146,22 @@ Answer<Flights> lead_flight(Leadership<Flights> leadership, const Call& call, co
 /// it was vacated before the caller came; look the key up again.
 template <class Flights, class Call>
 std::optional<Answer<Flights>> follow_flight(Flights& flights, Ref<typename Flights::Flown> flight,
-                                      const Call& call, const FlightLimits& limits,
-                                      ThreadWaiter& waiter) {
+                                             const Call& call, const FlightLimits& limits,
+                                             ThreadWaiter& waiter) {
   Answer<Flights> answer;
   switch (flight->wait(waiter, limits)) {
-    case Waited::vacated: return std::nullopt;
-    case Waited::timed_out: answer.timed_out = true; return answer;
-    case Waited::interrupted: answer.interrupted = true; return answer;
-    case Waited::compute_through: return flight_detail::compute_through<Flights>(call, limits);
-    case Waited::landed: break;
+    case Waited::vacated:
+      return std::nullopt;
+    case Waited::timed_out:
+      answer.timed_out = true;
+      return answer;
+    case Waited::interrupted:
+      answer.interrupted = true;
+      return answer;
+    case Waited::compute_through:
+      return flight_detail::compute_through<Flights>(call, limits);
+    case Waited::landed:
+      break;
     case Waited::lead:
     case Waited::take_over:
       return lead_flight(Leadership<Flights>(flights, std::move(flight), limits.now), call, limits);
@@ -169,7 +178,8 @@ Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits&
   for (;;) {
     auto joined = flights.join(call.hash, call.view, call.make_key, limits.now());
     if (joined.leader) {
-      return lead_flight(Leadership<Flights>(flights, std::move(joined.flight), limits.now), call, limits);
+      return lead_flight(Leadership<Flights>(flights, std::move(joined.flight), limits.now), call,
+                         limits);
     }
     auto answer = follow_flight(flights, std::move(joined.flight), call, limits, waiter);
     if (answer) return std::move(*answer);
@@ -193,8 +203,8 @@ Answer<Flights> refresh_flight(Flights& flights, const Call& call, const FlightL
 /// does. Callers join it from now on. Dropping what was given abandons the flight.
 template <class Flights, class View, class MakeKey>
 Leadership<Flights> begin_flight(Flights& flights, std::uint64_t hash, const View& view,
-                          MakeKey&& make_key,
-                          SteadyTime (*now)() noexcept = &std::chrono::steady_clock::now) {
+                                 MakeKey&& make_key,
+                                 SteadyTime (*now)() noexcept = &std::chrono::steady_clock::now) {
   auto joined = flights.join(hash, view, make_key, now());
   if (!joined.leader) return {};
   return Leadership<Flights>(flights, std::move(joined.flight), now);
@@ -204,7 +214,7 @@ Leadership<Flights> begin_flight(Flights& flights, std::uint64_t hash, const Vie
 /// stale value. Nothing: it did not land in time, for whatever reason.
 template <class Flights>
 std::optional<Answer<Flights>> await_flight(Ref<typename Flights::Flown> flight,
-                                     const FlightLimits& limits, ThreadWaiter& waiter) {
+                                            const FlightLimits& limits, ThreadWaiter& waiter) {
   if (flight->wait(waiter, limits) != Waited::landed) return std::nullopt;
   Answer<Flights> answer;
   answer.flight = std::move(flight);

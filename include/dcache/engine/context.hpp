@@ -2,9 +2,10 @@
 /// Which flights the running code is inside of: how re-entry and cycles are found.
 ///
 /// Each thread has a current context. It is empty at first, grows by one frame while a body runs
-/// (`Inside`), and can be carried to another thread (`capture` there, `Adopt` here) by whoever hands
-/// a part of the body on: a task, an executor, an event loop. What a thread is inside of itself and
-/// what it has adopted count alike. A context keeps its flights alive, outcomes included.
+/// (`Inside`), and can be carried to another thread (`capture` there, `Adopt` here) by whoever
+/// hands a part of the body on: a task, an executor, an event loop. What a thread is inside of
+/// itself and what it has adopted count alike. A context keeps its flights alive, outcomes
+/// included.
 #pragma once
 
 #include <utility>
@@ -41,7 +42,7 @@ class Context {
   friend class Inside;
 
   struct Frame final : Counted {
-    Ref<Flight> flight;         // Empty where two chains meet.
+    Ref<Flight> flight;  // Empty where two chains meet.
     Ref<const Frame> outer;
     Ref<const Frame> adopted;
   };
@@ -82,8 +83,7 @@ class [[nodiscard]] Context::Adopt {
 /// While it lives, the thread is inside `flight`: it runs the body.
 class [[nodiscard]] Inside {
  public:
-  explicit Inside(Ref<Flight> flight)
-      : scope_(Context::capture().with(std::move(flight)).top_) {}
+  explicit Inside(Ref<Flight> flight) : scope_(Context::capture().with(std::move(flight)).top_) {}
 
  private:
   Context::Adopt scope_;

@@ -4,7 +4,8 @@
 /// No thread exists until the first task is submitted, and threads end when there has been nothing
 /// to do for a while. Any method may be called from any thread, from a running task too.
 /// Fork: the child starts with no threads and an empty queue, and works; what was queued or running
-/// is the parent's. A task's own trouble stays in the task: what it throws is swallowed and counted.
+/// is the parent's. A task's own trouble stays in the task: what it throws is swallowed and
+/// counted.
 #pragma once
 
 #include <atomic>
@@ -48,9 +49,9 @@ class Executor {
   /// or dropped task is destroyed without having run.
   bool submit(Task task) noexcept;
 
-  /// Refuses from now on (so does a child forked later), drops what is queued and waits at most `timeout` for what runs. True:
-  /// nothing of it runs any more (the calling task excepted). Tasks that are abandoned here go on
-  /// by themselves and may outlive the executor. May be called again.
+  /// Refuses from now on (so does a child forked later), drops what is queued and waits at most
+  /// `timeout` for what runs. True: nothing of it runs any more (the calling task excepted). Tasks
+  /// that are abandoned here go on by themselves and may outlive the executor. May be called again.
   bool close(std::chrono::nanoseconds timeout) noexcept;
 
   /// Tasks that threw, in this process.

@@ -134,10 +134,30 @@ class Flights {
         .flight;
   }
 
+  /// What an invalidation or an explicit put is: `change()` erases or overwrites the table's entry,
+  /// and no flight that began before brings the old one back. The running flight answers those who
+  /// have joined and is stored nowhere: it is detached before the change, and the table's
+  /// conditional store looks at `Flight::guard` under the lock that the change takes, too. A
+  /// flight that begins in between may have found the old entry in the table when it looked again,
+  /// so it is detached after the change. Throws what equality and `change` throw; what ran is
+  /// detached then, but the change may not have been made.
+  template <class View, class Change>
+  void invalidate(std::uint64_t hash, const View& view, Change&& change) {
+    detach(hash, view);
+    change();
+    detach(hash, view);
+  }
+  /// The same for all keys.
+  template <class Change>
+  void invalidate_all(Change&& change) {
+    detach_all();
+    change();
+    detach_all();
+  }
+
   /// From here on the running flight of this key, if any, answers those who have joined and is
-  /// stored nowhere; later callers start anew. Call it before erasing from the table, whose
-  /// conditional store looks at `Flight::guard` under the lock that the erasing takes too. Returns
-  /// whether there was one. If equality throws, all flights with this hash are detached first.
+  /// stored nowhere; later callers start anew. Returns whether there was one. If equality throws,
+  /// all flights with this hash are detached first.
   template <class View>
   bool detach(std::uint64_t hash, const View& view) {
     try {
@@ -149,8 +169,6 @@ class Flights {
       throw;
     }
   }
-
-  /// The same for all keys.
   void detach_all() noexcept { table_.detach_all(); }
 
   /// Ends a run of the body. The first of the runners to come here hands its outcome over:

@@ -23,28 +23,45 @@ class Ghost {
   /// Places. Zero until the first resize.
   std::size_t capacity() const noexcept { return buckets_ * ways; }
 
-  void remember(std::uint64_t hash) noexcept;
+  void remember(std::uint64_t hash) noexcept {
+    if (buckets_ == 0) return;
+    Bucket& prints = bucket(hash);
+    prints = prints << 16U | print(hash);
+  }
+
+  /// Fetches what `remember` and `take` will touch into the core's cache.
+  void prefetch(std::uint64_t hash) const noexcept {
+    if (buckets_ != 0) __builtin_prefetch(&bucket(hash), 1);
+  }
 
   /// Whether `hash` was remembered, and no longer is.
-  bool take(std::uint64_t hash) noexcept;
+  bool take(std::uint64_t hash) noexcept {
+    if (buckets_ == 0) return false;
+    constexpr std::uint64_t ones = 0x0001000100010001U;
+    Bucket& prints = bucket(hash);
+    const std::uint64_t differ = prints ^ (print(hash) * ones);
+    // No sixteen bits of `differ` are zero (a test that errs towards yes above a zero only).
+    if (((differ - ones) & ~differ & (ones << 15U)) == 0) [[likely]] return false;
+    return drop(prints, print(hash));
+  }
 
   void clear() noexcept;
 
  private:
   static constexpr std::size_t ways = 4;
 
-  struct Bucket {
-    std::uint16_t prints[ways];  // Newest first; zero is an empty place.
-  };
+  // Four fingerprints, the newest lowest; zero is an empty place.
+  using Bucket = std::uint64_t;
 
   // The shard is picked by the top bits, so none of them may pick the bucket.
   Bucket& bucket(std::uint64_t hash) const noexcept {
-    return table_[static_cast<std::size_t>((hash & 0xFFFFFFFFU) * buckets_ >> 32)];
+    return table_[static_cast<std::size_t>((hash & 0xFFFFFFFFU) * buckets_ >> 32U)];
   }
-  static std::uint16_t print(std::uint64_t hash) noexcept {
-    const auto bits = static_cast<std::uint16_t>(hash >> 36);
-    return bits == 0 ? std::uint16_t{1} : bits;
+  static std::uint64_t print(std::uint64_t hash) noexcept {
+    const std::uint64_t bits = hash >> 36U & 0xFFFFU;
+    return bits == 0 ? 1 : bits;
   }
+  static bool drop(Bucket& bucket, std::uint64_t print) noexcept;
 
   std::unique_ptr<Bucket[]> table_;
   std::size_t buckets_ = 0;

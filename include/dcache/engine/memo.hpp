@@ -71,10 +71,11 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   bool put(Result result, const View& view);
   void clear();
   MemoizeStats stats() const noexcept;
+  using Running = Flights<Key, Kept, Same<Key>>;
   Near& near() noexcept { return near_; }
+  Running& flights() noexcept { return flights_; }
 
  private:
-  using Running = Flights<Key, Kept, Same<Key>>;
   using Hit = typename Near::Hit;
   enum Counter : std::uint8_t { bodies, waited, stale, refreshes, refresh_failures, counters };
 

@@ -74,6 +74,7 @@ Memory<K, V, H, E>::Memory(Options options)
   rules_.roster.policy = options.policy;
   rules_.roster.weighted = static_cast<bool>(weigher_);
   rules_.roster.hashed = Shard::hashed;
+  rules_.roster.buried = !Shard::plain || rules_.on_removal;
   if (idle_) {
     rules_.roster.idle = static_cast<engine::Moment>(
         std::max<Duration::rep>(1, *idle_ / std::chrono::milliseconds(1)));
@@ -162,6 +163,10 @@ engine::Stored Memory<K, V, H, E>::store_weighed(engine::Held<K>& key, engine::H
   auto stored = engine::Stored::rejected;
   const auto give_up = [&] { rules_.weight_used.fetch_sub(weight, std::memory_order_relaxed); };
   try {
+    // The entry to be replaced may have been among those that were evicted.
+    if (replaced != 0 && overweight() && shard.weight(key.get(), hash) != replaced) {
+      make_room(0, 0, hash);
+    }
     stored = shard.store(std::move(key), std::move(value), hash,
                          static_cast<std::uint32_t>(weight), terms, now, detached);
   } catch (...) {
@@ -169,7 +174,7 @@ engine::Stored Memory<K, V, H, E>::store_weighed(engine::Held<K>& key, engine::H
     throw;
   }
   if (stored == engine::Stored::refused || stored == engine::Stored::rejected) give_up();
-  if (replaced != 0) make_room(0, 0, hash);  // Somebody else may have replaced it meanwhile.
+  if (replaced != 0) make_room(0, 0, hash);  // It may have left just now.
   return stored;
 }
 

@@ -14,6 +14,12 @@ namespace dcache::engine {
 
 class Shadows;
 
+/// What there is to choose from; the first is the default. On 31 trace and size pairs the best of the
+/// four, chosen afterwards per pair and kept, gives 40.63 % hits; a grid of 94 gives 40.79, its best
+/// one alone 39.4. The last stands for LRU: without it mooncake-conversation at 18279 loses about 3
+/// points.
+inline constexpr std::array<Knobs, 4> configurations{{{20, 1}, {2, 1}, {40, 2}, {70, 2}}};
+
 /// Learns which targets suit the workload, by trying them all on a sample of the keys.
 ///
 /// One in R keys is sampled (R a power of two that grows with the capacity). Their requests feed
@@ -56,7 +62,7 @@ class Monitor {
   void learn() noexcept;
 
   /// The current choice. Cheap enough for every insertion.
-  Knobs knobs() const noexcept;
+  Knobs knobs() const noexcept { return configurations[choice_.load(std::memory_order_relaxed)]; }
 
   std::size_t capacity() const noexcept { return capacity_.load(std::memory_order_relaxed); }
 

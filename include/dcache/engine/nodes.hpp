@@ -1,66 +1,84 @@
 // SPDX-License-Identifier: MIT
-/// What the policy keeps for each entry of a shard: twelve bytes, and four more with weights.
+/// What the policy keeps for each entry of a shard: ten bytes, and four more with weights.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "dcache/engine/column.hpp"
 
 namespace dcache::engine {
 
-/// `freq` alone may be written by readers, without a lock; the rest belongs to the shard's lock,
-/// or to whoever holds a slot that is in no queue.
-struct Node {
-  static constexpr std::uint8_t freq_max = 3;
+/// Which part of the queues holds an entry. An enumeration, since a store to a plain byte would make
+/// the compiler read every address anew.
+enum class Queue : std::uint8_t { nowhere, young, old, main, pinned };
 
-  /// Which part of the queues holds it. An enumeration, since a store to a plain byte would make the
-  /// compiler read every address anew.
-  enum class Queue : std::uint8_t { nowhere, young, old, main, pinned };
-
+/// Neighbours in a queue.
+struct Link {
   std::uint32_t next = no_slot;
   std::uint32_t prev = no_slot;
-  std::atomic<std::uint8_t> freq{0};
-  Queue queue = Queue::nowhere;
-  std::uint16_t cause = 0;  // Why it left, for whoever buries it.
-
-  /// All that a hit does. A lost update is harmless, and a hot entry is never written again.
-  void hit() noexcept {
-    const std::uint8_t seen = freq.load(std::memory_order_relaxed);
-    if (seen < freq_max) {
-      freq.store(static_cast<std::uint8_t>(seen + 1), std::memory_order_relaxed);
-    }
-  }
 };
-static_assert(sizeof(Node) == 12);
 
+/// Links, queues and weights belong to the holder of the shard's lock and may move; how often an
+/// entry was hit of late is written by readers, too, and stays where it is.
 class NodeTable {
  public:
-  NodeTable(unsigned shift, bool weighted) noexcept
-      : nodes_(shift), weights_(shift), weighted_(weighted) {}
+  static constexpr std::uint8_t hits_max = 3;
 
-  Node& operator[](Slot slot) const noexcept { return nodes_[slot]; }
+  NodeTable(unsigned shift, bool weighted) noexcept : hits_(shift), weighted_(weighted) {}
 
-  // REQUIRES: the shard's lock.
-  Node& held(Slot slot) const noexcept { return nodes_.held(slot); }
-  std::uint32_t weight(Slot slot) const noexcept { return weighted_ ? weights_.held(slot) : 1; }
+  /// All that a hit does; no lock. A lost update is harmless, and a hot entry is never written
+  /// again.
+  void hit(Slot slot) const noexcept {
+    std::atomic<std::uint8_t>& hits = hits_[slot];
+    const std::uint8_t seen = hits.load(std::memory_order_relaxed);
+    if (seen < hits_max) {
+      hits.store(static_cast<std::uint8_t>(seen + 1), std::memory_order_relaxed);
+    }
+  }
+
+  // What follows REQUIRES the shard's lock.
+
+  std::uint8_t hits(Slot slot) const noexcept {
+    return hits_.held(slot).load(std::memory_order_relaxed);
+  }
+  void set_hits(Slot slot, std::uint8_t hits) noexcept {
+    hits_.held(slot).store(hits, std::memory_order_relaxed);
+  }
+
+  Link& link(Slot slot) noexcept { return links_[slot]; }
+  const Link& link(Slot slot) const noexcept { return links_[slot]; }
+  Queue& queue(Slot slot) noexcept { return queues_[slot]; }
+  Queue queue(Slot slot) const noexcept { return queues_[slot]; }
+
+  /// 1 on a table without weights.
+  std::uint32_t weight(Slot slot) const noexcept { return weighted_ ? weights_[slot] : 1; }
   void set_weight(Slot slot, std::uint32_t weight) noexcept {
-    if (weighted_) weights_.held(slot) = weight;
+    if (weighted_) weights_[slot] = weight;
   }
 
   /// How many slots there is memory for.
-  std::size_t size() const noexcept { return nodes_.size(); }
+  std::size_t size() const noexcept { return hits_.size(); }
 
-  /// Makes memory for at least `slots` slots. Throws std::bad_alloc and changes nothing then.
+  /// Makes memory for at least `slots` slots. Throws std::bad_alloc and changes nothing that counts.
   void cover(std::size_t slots) {
-    if (weighted_) weights_.cover(slots);
-    nodes_.cover(slots);
+    if (slots <= size()) return;
+    hits_.cover(slots);
+    const std::size_t most = hits_.size();
+    if (most <= links_.size()) return;
+    if (weighted_) weights_.resize(most);
+    queues_.resize(most, Queue::nowhere);
+    links_.resize(most);
   }
 
  private:
-  Column<Node> nodes_;
-  Column<std::uint32_t> weights_;
+  Column<std::atomic<std::uint8_t>> hits_;
+  std::vector<Link> links_;
+  std::vector<Queue> queues_;
+  std::vector<std::uint32_t> weights_;
   bool weighted_;
 };
 

@@ -31,7 +31,7 @@ struct Victim {
 /// The order in which one shard's entries leave: S3-FIFO with adjustable targets, or exact LRU.
 ///
 /// It knows slot numbers and weights, never keys or values. Not thread-safe: every method needs the
-/// shard's lock; Node::hit alone does not. Nothing allocates, nothing throws.
+/// shard's lock; NodeTable::hit alone does not. Nothing allocates, nothing throws.
 /// Everything is O(1); victim() looks at `sweep_max` entries at most. for_each is O(n).
 ///
 /// Adaptive: newcomers enter a small FIFO queue; those hit after their youth go on to the main
@@ -58,6 +58,10 @@ class Queues {
 
   /// Chooses the entry to evict and takes it out.
   Victim victim() noexcept;
+
+  /// Which two slots the next calls of `victim` look at first, as far as is known now; `no_slot`
+  /// where nothing is.
+  std::array<std::uint32_t, 2> next_looks() const noexcept;
 
   /// Takes out a slot that is in.
   void erase(std::uint32_t slot) noexcept { unlink(slot); }
@@ -96,8 +100,7 @@ class Queues {
   static constexpr int sweep_max = 32;
   static constexpr int moves_max = 2;
 
-  using enum Node::Queue;
-  using Queue = Node::Queue;
+  using enum Queue;
   enum RingIndex : std::uint8_t { small_ring, main_ring, pinned_ring, rings };
 
   // Circular: the newest is the head, the oldest is head's prev. For main that is the clock's hand,
@@ -115,7 +118,8 @@ class Queues {
     std::uint64_t weight = 0;
   };
 
-  Node& at(std::uint32_t slot) const noexcept { return nodes_->held(slot); }
+  Link& at(std::uint32_t slot) const noexcept { return nodes_->link(slot); }
+  Queue& queue_of(std::uint32_t slot) const noexcept { return nodes_->queue(slot); }
   std::uint32_t oldest(RingIndex ring) const noexcept { return at(rings_[ring].head).prev; }
   static RingIndex ring_of(Queue queue) noexcept;
   std::uint64_t youth_target() const noexcept;
@@ -127,7 +131,7 @@ class Queues {
   std::uint32_t try_small(bool force) noexcept;
   std::uint32_t try_main(bool force) noexcept;
   template <class Visit>
-  void walk(RingIndex ring, int freq, Visit& visit) const;
+  void walk(RingIndex ring, int hits, Visit& visit) const;
 
   NodeTable* nodes_;
   std::array<Ring, rings> rings_{};
@@ -139,11 +143,11 @@ class Queues {
 };
 
 template <class Visit>
-void Queues::walk(RingIndex ring, int freq, Visit& visit) const {
+void Queues::walk(RingIndex ring, int hits, Visit& visit) const {
   auto slot = rings_[ring].head;
   for (auto left = rings_[ring].count; left > 0; --left) {
     const auto next = at(slot).next;
-    if (freq < 0 || at(slot).freq.load(std::memory_order_relaxed) == freq) visit(slot);
+    if (hits < 0 || nodes_->hits(slot) == hits) visit(slot);
     slot = next;
   }
 }
@@ -153,7 +157,7 @@ void Queues::for_each(Visit&& visit) const {
   if (policy_ == Policy::lru) {
     walk(main_ring, -1, visit);
   } else {
-    for (int freq = Node::freq_max; freq >= 0; --freq) walk(main_ring, freq, visit);
+    for (int hits = NodeTable::hits_max; hits >= 0; --hits) walk(main_ring, hits, visit);
   }
   walk(small_ring, -1, visit);
   walk(pinned_ring, -1, visit);

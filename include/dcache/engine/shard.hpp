@@ -245,7 +245,7 @@ class Shard {
     bool judged = true;  // False: of the same hash, but the user's equality must say.
   };
   template <class View>
-  Match match(const View& view, std::uint64_t hash, const Verdicts& verdicts);
+  Match match(const View& view, std::uint64_t hash, const Verdicts* verdicts);
   template <class View, class Use>
   bool with_match(const View& view, std::uint64_t hash, Use&& use);
   Look pin(Slot slot);
@@ -253,12 +253,13 @@ class Shard {
                   Graves& graves) noexcept;
   bool evict(Victim victim, Graves& graves) noexcept;
   bool evict_for_slot(Graves& graves) noexcept;
+  void foresee() const noexcept;
   void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
   void retire(Slot slot, Cause cause, Graves& graves) noexcept;
   void bury(Slot slot) noexcept;
   Stored commit(Slot old, Held<Key>& key, Held<Value>& value, std::uint64_t hash,
                 std::uint32_t weight, const Terms& terms, Moment now, Graves& graves) noexcept;
-  bool buried_later() const noexcept { return !plain || rules_.on_removal; }
+  bool buried_later() const noexcept { return !plain || rules_.roster.buried; }
 
   static void count(std::atomic<std::uint64_t>& counter) noexcept {  // Under the lock.
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

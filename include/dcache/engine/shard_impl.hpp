@@ -28,7 +28,7 @@ class Shard<K, V, H, E>::Locked {
   Shard& shard_;
 };
 
-/// Entries on their way out, linked through their nodes. Declared before the lock is taken, so
+/// Entries on their way out, linked through their graves. Declared before the lock is taken, so
 /// that it buries after the lock is released.
 template <class K, class V, class H, class E>
 class Shard<K, V, H, E>::Graves {
@@ -37,7 +37,7 @@ class Shard<K, V, H, E>::Graves {
   ~Graves() {
     while (first_ != no_slot) {
       const Slot slot = first_;
-      first_ = shard_.roster_.node(slot).next;
+      first_ = shard_.roster_.grave(slot).next;
       shard_.bury(slot);
     }
   }
@@ -45,7 +45,7 @@ class Shard<K, V, H, E>::Graves {
   Graves& operator=(const Graves&) = delete;
 
   void add(Slot slot) noexcept {
-    shard_.roster_.node(slot).next = first_;
+    shard_.roster_.grave(slot).next = first_;
     first_ = slot;
   }
 
@@ -142,7 +142,7 @@ typename Shard<K, V, H, E>::Look Shard<K, V, H, E>::pin(Slot slot) {
 template <class K, class V, class H, class E>
 template <class View>
 typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view, std::uint64_t hash,
-                                                           const Verdicts& verdicts) {
+                                                           const Verdicts* verdicts) {
   Match match;
   match.slot = roster_.index().find(hash, [&](Slot candidate) {
     if constexpr (plain) {
@@ -152,7 +152,7 @@ typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view, std
       if constexpr (quiet_equal<K, E>) {
         return E{}(cells_.key(candidate), view);
       } else {
-        const bool* verdict = verdicts.of(candidate);
+        const bool* verdict = verdicts->of(candidate);
         match.judged = verdict != nullptr;
         return verdict == nullptr || *verdict;
       }
@@ -168,18 +168,24 @@ typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view, std
 template <class K, class V, class H, class E>
 template <class View, class Use>
 bool Shard<K, V, H, E>::with_match(const View& view, std::uint64_t hash, Use&& use) {
+  if constexpr (quiet_equal<K, E>) {
+    const Locked locked(*this);
+    use(match(view, hash, nullptr).slot);
+    return true;
+  }
   Verdicts verdicts;
   for (std::size_t round = 0; round < tries_max + size(); ++round) {
     Look open;
     {
       const Locked locked(*this);
-      const Match found = match(view, hash, verdicts);
+      const Match found = match(view, hash, &verdicts);
       if (found.slot == no_slot || found.judged) {
         use(found.slot);
         return true;
       }
       open = pin(found.slot);
     }
+    if (!open) continue;  // Never: under the lock it lives. It tells the compiler so.
     const bool same = E{}(open.key(), view);
     verdicts.add(std::move(open), same);
   }
@@ -235,6 +241,7 @@ Stored Shard<K, V, H, E>::commit(Slot old, Held<K>& key, Held<V>& value, std::ui
     fill(slot);
     roster_.enter(slot, hash, weight, terms, now);
     count(inserted_);
+    if (roster_.full()) foresee();
   } else if (!buried_later()) {
     if (rules_.roster.weighted) {
       rules_.weight_used.fetch_sub(roster_.weight(old), std::memory_order_relaxed);
@@ -312,6 +319,18 @@ bool Shard<K, V, H, E>::evict_for_slot(Graves& graves) noexcept {
 }
 
 // Within a change. False: there is no victim.
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::foresee() const noexcept {
+  const auto fetch = [this](Slot slot) {
+    if constexpr (hashed) {
+      roster_.prefetch_hash(slot);
+    } else {
+      cells_.prefetch(slot);
+    }
+  };
+  roster_.foresee(fetch, [this](Slot slot) { return hash_of(this, slot); });
+}
+
 template <class K, class V, class H, class E>
 bool Shard<K, V, H, E>::evict(Victim victim, Graves& graves) noexcept {
   if (victim.slot == no_slot) return false;
@@ -411,13 +430,14 @@ std::vector<typename Shard<K, V, H, E>::Look> Shard<K, V, H, E>::hottest(Moment 
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept {
   count(removed_[static_cast<std::size_t>(cause)]);
-  const std::uint32_t weight = roster_.weight(slot);
-  if (rules_.roster.weighted) rules_.weight_used.fetch_sub(weight, std::memory_order_relaxed);
+  if (rules_.roster.weighted) {
+    rules_.weight_used.fetch_sub(roster_.weight(slot), std::memory_order_relaxed);
+  }
   if (!buried_later()) {
     roster_.release(slot);
     return;
   }
-  roster_.node(slot).cause = static_cast<std::uint16_t>(cause);
+  roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
   if constexpr (plain) {
     graves.add(slot);
   } else {
@@ -429,7 +449,7 @@ void Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept 
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::bury(Slot slot) noexcept {
   if (rules_.on_removal) {
-    const auto cause = static_cast<Cause>(roster_.node(slot).cause);
+    const auto cause = static_cast<Cause>(roster_.grave(slot).cause);
     try {
       if constexpr (plain) {
         const auto copy = cells_.copy(slot);

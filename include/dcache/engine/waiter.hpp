@@ -16,9 +16,9 @@ namespace dcache::engine {
 /// A completion node: owned by whoever waits, linked into the flight while it is enlisted.
 ///
 /// Each successful `Flight::enlist` is followed by exactly one of: `landed()`, `lead()`, a
-/// `Flight::leave` that said true, a `Flight::try_take_over` that ended the wait. The two calls come
-/// on the thread of the runner, with no lock of ours held; during the call, and after it, the node
-/// is the owner's again: it may be destroyed or enlisted anew. They have to be short (post
+/// `Flight::leave` that said true, a `Flight::try_take_over` that ended the wait. The two calls
+/// come on the thread of the runner, with no lock of ours held; during the call, and after it, the
+/// node is the owner's again: it may be destroyed or enlisted anew. They have to be short (post
 /// somewhere, wake somebody): the runner and the other waiters are behind them.
 class Waiter {
  public:
