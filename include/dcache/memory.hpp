@@ -29,7 +29,9 @@
 #include <vector>
 
 #include "dcache/clock.hpp"
+#include "dcache/engine/fork.hpp"
 #include "dcache/engine/hash.hpp"
+#include "dcache/engine/lock.hpp"
 #include "dcache/engine/shard.hpp"
 #include "dcache/engine/stripes.hpp"
 #include "dcache/error.hpp"
@@ -220,6 +222,8 @@ class Memory {
                                const engine::Terms& terms, engine::Moment now,
                                const std::atomic<bool>* detached);
   bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);
+  void recount();
+  void recount(std::size_t at, std::uint64_t sum) noexcept;
   bool overweight() const noexcept {
     return rules_.weight_used.load(std::memory_order_relaxed) >
            max_weight_.load(std::memory_order_relaxed);
@@ -234,6 +238,8 @@ class Memory {
   engine::ShardRules<Key, Value> rules_;
   unsigned shard_shift_ = 63;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<std::uint32_t> generation_{engine::fork_generation()};
+  engine::Lock recounting_;
   engine::Stripes<counters> counts_;
 };
 

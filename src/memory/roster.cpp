@@ -18,7 +18,6 @@ Roster::Roster(const RosterOptions& options)
       entries_max_(options.entries_max),
       nodes_(chunk_shift(options.entries_max), options.weighted),
       queues_(nodes_, options.policy),
-      hashes_(chunk_shift(options.entries_max)),
       dies_(chunk_shift(options.entries_max)),
       reviews_(chunk_shift(options.entries_max)),
       caps_(chunk_shift(options.entries_max)),
@@ -40,7 +39,6 @@ void Roster::make_room(const Terms& terms, Moment now,
                      std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
   const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
   nodes_.cover(slots);
-  if (options_.hashed) hashes_.cover(slots);
   if (options_.buried) graves_.cover(slots);
   if (terms.dies != no_moment || dies_.exists() || options_.idle != 0) {
     if (epoch_.load(std::memory_order_relaxed) == no_moment) {
@@ -65,7 +63,6 @@ void Roster::make_room(const Terms& terms, Moment now,
 void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight,
                    const Terms& terms, Moment now) noexcept {
   nodes_.set_weight(slot, weight);
-  if (options_.hashed) hashes_[slot].store(hash, std::memory_order_release);
   if (dies_.exists()) set_terms(slot, terms, now);
   index_.insert(hash, slot);
   queues_.insert(slot, ghost_.take(hash));
@@ -75,7 +72,6 @@ void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight,
 void Roster::succeed(Slot from, Slot to, std::uint64_t hash, std::uint32_t weight,
                      const Terms& terms, Moment now) noexcept {
   nodes_.set_weight(to, weight);
-  if (options_.hashed) hashes_[to].store(hash, std::memory_order_release);
   if (dies_.exists()) set_terms(to, terms, now);
   index_.replace(hash, from, to);
   queues_.succeed(from, to);

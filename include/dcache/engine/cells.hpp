@@ -106,75 +106,99 @@ class PlainCells {
 };
 
 /// Cells read by pinning. Keys and values of any type; those whose move is the user's code are
-/// boxed.
-template <class Key, class Value>
+/// boxed. `hashed`: the hash is kept beside the key, so that a probe compares few keys and an
+/// eviction runs no hash of the user's.
+template <class Key, class Value, bool hashed>
 class PinnedCells {
  public:
+  /// One entry. It never moves, so whoever has it pinned may keep its address.
+  class Cell {
+   public:
+    const Key& key() const noexcept { return held_key().get(); }
+    const Value& value() const noexcept { return held_value().get(); }
+
+    /// Whether an entry of this hash lives here, or did a moment ago.
+    bool may_be(std::uint64_t hash) const noexcept {
+      if constexpr (hashed) {
+        return this->hash() == hash;
+      } else {
+        return true;  // The key says it as fast.
+      }
+    }
+    std::uint64_t hash() const noexcept { return hash_.value.load(std::memory_order_acquire); }
+
+    /// False: nothing lives here. True: key and value stay as they are until `unpin`.
+    [[gnu::always_inline]] bool pin() noexcept {
+      std::uint32_t seen = state_.load(std::memory_order_relaxed);
+      while ((seen & live) != 0) {
+        if (state_.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
+                                         std::memory_order_relaxed)) [[likely]] {
+          return true;
+        }
+      }
+      return false;
+    }
+
+    /// True: the entry was detached meanwhile and this was its last pin. The caller buries it.
+    bool unpin() noexcept {
+      return state_.fetch_sub(1, std::memory_order_acq_rel) == (detached | 1U);
+    }
+
+   private:
+    friend class PinnedCells;
+
+    struct Hashed {
+      std::atomic<std::uint64_t> value{0};
+    };
+    struct Hashless {};
+
+    const Held<Key>& held_key() const noexcept {
+      return *std::launder(reinterpret_cast<const Held<Key>*>(key_.data()));
+    }
+    const Held<Value>& held_value() const noexcept {
+      return *std::launder(reinterpret_cast<const Held<Value>*>(value_.data()));
+    }
+
+    std::atomic<std::uint32_t> state_{0};  // live or detached, and the number of pins.
+    [[no_unique_address]] std::conditional_t<hashed, Hashed, Hashless> hash_;
+    alignas(Held<Key>) std::array<std::byte, sizeof(Held<Key>)> key_;
+    alignas(Held<Value>) std::array<std::byte, sizeof(Held<Value>)> value_;
+  };
+
   explicit PinnedCells(unsigned shift) noexcept : cells_(shift) {}
 
   void cover(std::size_t slots) { cells_.cover(slots); }
-
-  const Key& key(Slot slot) const noexcept { return cells_[slot].key().get(); }
-  const Value& value(Slot slot) const noexcept { return cells_[slot].value().get(); }
-
-  /// False: nothing lives there. True: key and value stay as they are until `unpin`.
-  bool pin(Slot slot) const noexcept {
-    std::atomic<std::uint32_t>& state = cells_[slot].state;
-    std::uint32_t seen = state.load(std::memory_order_relaxed);
-    while ((seen & live) != 0) {
-      if (state.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
-                                      std::memory_order_relaxed)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /// True: the entry was detached meanwhile and this was its last pin. The caller buries it.
-  bool unpin(Slot slot) const noexcept {
-    return cells_[slot].state.fetch_sub(1, std::memory_order_acq_rel) == (detached | 1U);
-  }
+  Cell& at(Slot slot) const noexcept { return cells_[slot]; }
+  void prefetch(Slot slot) const noexcept { __builtin_prefetch(&cells_.held(slot), 1); }
 
   /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.
   bool detach(Slot slot) noexcept {
-    return cells_[slot].state.fetch_xor(live | detached, std::memory_order_acq_rel) == live;
+    return cells_[slot].state_.fetch_xor(live | detached, std::memory_order_acq_rel) == live;
   }
 
   /// REQUIRES: the slot is claimed; the shard's lock.
-  void fill(Slot slot, Held<Key>&& key, Held<Value>&& value) noexcept {
+  void fill(Slot slot, std::uint64_t hash, Held<Key>&& key, Held<Value>&& value) noexcept {
     Cell& cell = cells_[slot];
-    ::new (static_cast<void*>(cell.key_bytes.data())) Held<Key>(std::move(key));
-    ::new (static_cast<void*>(cell.value_bytes.data())) Held<Value>(std::move(value));
-    cell.state.store(live, std::memory_order_release);
+    if constexpr (hashed) cell.hash_.value.store(hash, std::memory_order_release);
+    ::new (static_cast<void*>(cell.key_.data())) Held<Key>(std::move(key));
+    ::new (static_cast<void*>(cell.value_.data())) Held<Value>(std::move(value));
+    cell.state_.store(live, std::memory_order_release);
   }
 
   /// Runs the destructors. REQUIRES: detached, no pins, no lock held.
   void destroy(Slot slot) noexcept {
     Cell& cell = cells_[slot];
-    std::destroy_at(&cell.value());
-    std::destroy_at(&cell.key());
-    cell.state.store(0, std::memory_order_release);
+    std::destroy_at(&cell.held_value());
+    std::destroy_at(&cell.held_key());
+    cell.state_.store(0, std::memory_order_release);
   }
 
   /// Whatever was there is gone without its destructor (a fork caught it half-way).
-  void abandon(Slot slot) noexcept { cells_[slot].state.store(0, std::memory_order_release); }
+  void abandon(Slot slot) noexcept { cells_[slot].state_.store(0, std::memory_order_release); }
 
  private:
   static constexpr std::uint32_t live = 1U << 31U;
   static constexpr std::uint32_t detached = 1U << 30U;
-
-  struct Cell {
-    std::atomic<std::uint32_t> state{0};  // live or detached, and the number of pins.
-    alignas(Held<Key>) std::array<std::byte, sizeof(Held<Key>)> key_bytes;
-    alignas(Held<Value>) std::array<std::byte, sizeof(Held<Value>)> value_bytes;
-
-    Held<Key>& key() noexcept {
-      return *std::launder(reinterpret_cast<Held<Key>*>(key_bytes.data()));
-    }
-    Held<Value>& value() noexcept {
-      return *std::launder(reinterpret_cast<Held<Value>*>(value_bytes.data()));
-    }
-  };
 
   Column<Cell> cells_;
 };

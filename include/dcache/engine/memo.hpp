@@ -40,7 +40,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   using View = std::tuple<typename Argument<Parameters>::View...>;
   /// Small plain results are kept as they are, others behind a pointer: a hit copies the pointer
   /// and the caller the result, outside of the table.
-  static constexpr bool kept_bare = plain_entry<std::uint64_t, Result, Same<std::uint64_t>>;
+  static constexpr bool kept_bare =
+      plain_entry<std::uint64_t, Result, Hash<std::uint64_t>, Same<std::uint64_t>>;
   using Kept = std::conditional_t<kept_bare, Result, std::shared_ptr<const Result>>;
   /// What callers get: a result of their own, or their share of one that cannot be copied.
   using Given = std::conditional_t<std::copy_constructible<Result>, Result,

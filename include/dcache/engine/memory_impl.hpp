@@ -67,13 +67,12 @@ Memory<K, V, H, E>::Memory(Options options)
     : clock_(options.clock),
       ttl_(options.ttl),
       idle_(options.idle),
-      max_weight_(options.max_weight.value_or(0)) {
+      max_weight_(options.max_weight ? *options.max_weight : 0) {
   memory_detail::check(options);
   weigher_ = std::move(options.weigher);
   rules_.on_removal = std::move(options.on_removal);
   rules_.roster.policy = options.policy;
   rules_.roster.weighted = static_cast<bool>(weigher_);
-  rules_.roster.hashed = Shard::hashed;
   rules_.roster.buried = !Shard::plain || rules_.on_removal;
   if (idle_) {
     rules_.roster.idle = static_cast<engine::Moment>(
@@ -154,6 +153,7 @@ engine::Stored Memory<K, V, H, E>::store_weighed(engine::Held<K>& key, engine::H
                                                  std::uint64_t hash, std::uint64_t weight,
                                                  const engine::Terms& terms, engine::Moment now,
                                                  const std::atomic<bool>* detached) {
+  if (generation_.load(std::memory_order_acquire) != engine::fork_generation()) recount();
   Shard& shard = this->shard(hash);
   const std::uint64_t replaced = shard.weight(key.get(), hash);
   if (!make_room(weight, replaced, hash)) {
@@ -176,6 +176,22 @@ engine::Stored Memory<K, V, H, E>::store_weighed(engine::Held<K>& key, engine::H
   if (stored == engine::Stored::refused || stored == engine::Stored::rejected) give_up();
   if (replaced != 0) make_room(0, 0, hash);  // It may have left just now.
   return stored;
+}
+
+// In a forked child: what threads of the parent had taken or were about to give back is nobody's.
+template <class K, class V, class H, class E>
+void Memory<K, V, H, E>::recount() {
+  recounting_.lock();
+  if (generation_.load(std::memory_order_relaxed) != engine::fork_generation()) recount(0, 0);
+  generation_.store(engine::fork_generation(), std::memory_order_release);
+  recounting_.unlock();
+}
+
+// Holds the shards from `at` on, all at once, so that nothing leaves meanwhile.
+template <class K, class V, class H, class E>
+void Memory<K, V, H, E>::recount(std::size_t at, std::uint64_t sum) noexcept {
+  if (at == shards_.size()) return rules_.weight_used.store(sum, std::memory_order_relaxed);
+  shards_[at]->with_weight([&](std::uint64_t weight) { recount(at + 1, sum + weight); });
 }
 
 // Takes `weight` out of what is left, evicting for it from the shards in turn. `replaced` is the
@@ -209,10 +225,10 @@ std::vector<std::pair<K, V>> Memory<K, V, H, E>::snapshot(std::size_t limit) {
   };
   std::vector<Ranked> ranked;
   for (auto& shard : shards_) {
-    auto looks = shard->hottest(shard->timed() ? now() : 0);
-    const double step = 1.0 / static_cast<double>(std::max<std::size_t>(1, looks.size()));
+    auto warm = shard->hottest(shard->timed() ? now() : 0);
+    const double step = 1.0 / static_cast<double>(std::max<std::size_t>(1, warm.size()));
     double rank = 0;
-    for (auto& look : looks) ranked.push_back({rank += step, std::move(look)});
+    for (auto& entry : warm) ranked.push_back({rank += step, std::move(entry.look)});
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const Ranked& a, const Ranked& b) { return a.rank < b.rank; });

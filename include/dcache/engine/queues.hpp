@@ -92,7 +92,8 @@ class Queues {
     return rings_[small_ring].weight + rings_[main_ring].weight;
   }
 
-  /// Calls `visit(slot)` for every entry, hottest first. `visit` changes nothing.
+  /// Calls `visit(slot, heat)` for every entry once. The hotter has the higher heat; of equals the
+  /// hotter comes first. Hits go on meanwhile. `visit` changes nothing.
   template <class Visit>
   void for_each(Visit&& visit) const;
 
@@ -130,8 +131,6 @@ class Queues {
   void spill(std::uint32_t newcomer) noexcept;
   std::uint32_t try_small(bool force) noexcept;
   std::uint32_t try_main(bool force) noexcept;
-  template <class Visit>
-  void walk(RingIndex ring, int hits, Visit& visit) const;
 
   NodeTable* nodes_;
   std::array<Ring, rings> rings_{};
@@ -143,24 +142,21 @@ class Queues {
 };
 
 template <class Visit>
-void Queues::walk(RingIndex ring, int hits, Visit& visit) const {
-  auto slot = rings_[ring].head;
-  for (auto left = rings_[ring].count; left > 0; --left) {
-    const auto next = at(slot).next;
-    if (hits < 0 || nodes_->hits(slot) == hits) visit(slot);
-    slot = next;
-  }
-}
-
-template <class Visit>
 void Queues::for_each(Visit&& visit) const {
-  if (policy_ == Policy::lru) {
-    walk(main_ring, -1, visit);
-  } else {
-    for (int hits = NodeTable::hits_max; hits >= 0; --hits) walk(main_ring, hits, visit);
-  }
-  walk(small_ring, -1, visit);
-  walk(pinned_ring, -1, visit);
+  const auto walk = [&](RingIndex ring, auto&& heat_of) {
+    auto slot = rings_[ring].head;
+    for (auto left = rings_[ring].count; left > 0; --left) {
+      const auto next = at(slot).next;
+      visit(slot, heat_of(slot));
+      slot = next;
+    }
+  };
+  const auto cold = [](std::uint32_t) { return -1; };
+  walk(main_ring, [this](std::uint32_t slot) {
+    return policy_ == Policy::lru ? 0 : int{nodes_->hits(slot)};
+  });
+  walk(small_ring, cold);
+  walk(pinned_ring, cold);
 }
 
 }  // namespace dcache::engine

@@ -45,7 +45,6 @@ struct RosterOptions {
   Policy policy = Policy::adaptive;
   bool weighted = false;
   std::uint64_t weight_share = 0;  // With weights: this shard's fair part of the bound.
-  bool hashed = false;  // Keeps hashes, for keys whose hash is the user's code.
   bool buried = false;  // What leaves is buried without the lock, so its slot comes back later.
   Moment idle = 0;      // A hit postpones death to this long after it; 0: hits postpone nothing.
 };
@@ -60,14 +59,8 @@ class alignas(64) Roster {
   static bool steady(std::uint32_t version) noexcept { return (version & 1U) == 0; }
   const Index& index() const noexcept { return index_; }
 
-  /// The hash of a slot. REQUIRES: options.hashed.
-  std::uint64_t hash(Slot slot) const noexcept {
-    return hashes_[slot].load(std::memory_order_acquire);
-  }
-
   /// True: some entry had a deadline once, so look at the times.
   bool timed() const noexcept { return dies_.exists(); }
-  void prefetch_hash(Slot slot) const noexcept { __builtin_prefetch(&hashes_.held(slot)); }
   [[gnu::always_inline]] Terms terms(Slot slot) const noexcept {
     const Moment epoch = epoch_.load(std::memory_order_acquire);
     Tick dies = dies_[slot].tick.load(std::memory_order_acquire);
@@ -199,6 +192,7 @@ class alignas(64) Roster {
   std::uint32_t weight(Slot slot) const noexcept { return nodes_.weight(slot); }
 
   void set_entries_max(std::size_t entries_max) noexcept;
+  std::uint64_t stored_weight() const noexcept { return queues_.weight(); }
   void set_weight_share(std::uint64_t share) noexcept { queues_.set_capacity(share); }
   void set_knobs(Knobs knobs) noexcept {
     if (queues_.knobs() != knobs) queues_.set_knobs(knobs);
@@ -237,7 +231,6 @@ class alignas(64) Roster {
   NodeTable nodes_;
   Queues queues_;
   Ghost ghost_;
-  Column<std::atomic<std::uint64_t>> hashes_;
   Column<Deadline> dies_;
   Column<Deadline> reviews_;
   Column<Deadline> caps_;  // With an idle time: what `dies_` may be postponed to.

@@ -8,6 +8,7 @@
 /// - what leaves is collected in `Graves` and buried after the lock is released.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -62,32 +63,38 @@ class CopiedLook {
 };
 
 /// What a look-up of any other entry brings back: it stays as it is until this lets go.
-template <class Shard>
+template <class Shard, class Cell>
 class PinnedLook {
  public:
   PinnedLook() noexcept = default;
-  PinnedLook(Shard& shard, Slot slot) noexcept : shard_(&shard), slot_(slot) {}
+  /// REQUIRES: the caller has pinned the cell.
+  PinnedLook(Shard& shard, Slot slot, Cell& cell) noexcept
+      : shard_(&shard), cell_(&cell), slot_(slot) {}
   PinnedLook(PinnedLook&& other) noexcept
-      : shard_(other.shard_), slot_(std::exchange(other.slot_, no_slot)) {}
+      : shard_(other.shard_), cell_(std::exchange(other.cell_, nullptr)), slot_(other.slot_) {}
   PinnedLook& operator=(PinnedLook&& other) noexcept {
     std::swap(shard_, other.shard_);
+    std::swap(cell_, other.cell_);
     std::swap(slot_, other.slot_);
     return *this;
   }
   ~PinnedLook() { reset(); }
 
-  explicit operator bool() const noexcept { return slot_ != no_slot; }
+  explicit operator bool() const noexcept { return cell_ != nullptr; }
+  /// REQUIRES: not empty; so do the next two.
   Slot slot() const noexcept { return slot_; }
-  const auto& key() const noexcept { return shard_->key(slot_); }
-  const auto& value() const noexcept { return shard_->value(slot_); }
+  const auto& key() const noexcept { return cell_->key(); }
+  const auto& value() const noexcept { return cell_->value(); }
 
   void take(PinnedLook& other) noexcept { *this = std::move(other); }
   void reset() noexcept {
-    if (slot_ != no_slot) shard_->unpin(std::exchange(slot_, no_slot));
+    if (cell_ == nullptr) return;
+    if (std::exchange(cell_, nullptr)->unpin()) [[unlikely]] shard_->bury(slot_);
   }
 
  private:
   Shard* shard_ = nullptr;
+  Cell* cell_ = nullptr;
   Slot slot_ = no_slot;
 };
 
@@ -102,9 +109,10 @@ enum class Stored : std::uint8_t {
 template <class Key, class Value, class Hasher, class Equal>
 class Shard {
  public:
-  static constexpr bool plain = plain_entry<Key, Value, Equal>;
-  static constexpr bool hashed = !(plain && quiet_hash<Key, Hasher>);
+  static constexpr bool plain = plain_entry<Key, Value, Hasher, Equal>;
+  static constexpr bool hashed = !quiet_hash<Key, Hasher>;
   using Rules = ShardRules<Key, Value>;
+  using Pinned = PinnedCells<Key, Value, hashed>;
 
   explicit Shard(Rules& rules)
       : rules_(rules),
@@ -117,7 +125,13 @@ class Shard {
   ~Shard();
 
   /// An entry that was found, and stays readable while this lives: a copy, or a pin.
-  using Look = std::conditional_t<plain, CopiedLook<Key, Value>, PinnedLook<Shard>>;
+  using Look = std::conditional_t<plain, CopiedLook<Key, Value>,
+                                  PinnedLook<Shard, typename Pinned::Cell>>;
+
+  struct Warm {
+    int heat = 0;
+    Look look;
+  };
 
   struct Found {
     Look look;
@@ -144,12 +158,9 @@ class Shard {
     roster_.touch(slot);
   }
 
-  // For PinnedLook.
-  const Key& key(Slot slot) const noexcept { return cells_.key(slot); }
-  const Value& value(Slot slot) const noexcept { return cells_.value(slot); }
-  void unpin(Slot slot) noexcept {
-    if (cells_.unpin(slot)) [[unlikely]] bury(slot);
-  }
+  /// Tells the listener, destroys key and value, gives the slot back. REQUIRES: the entry has left,
+  /// nobody has it pinned, and no lock is held. For graves and for the last of the looks.
+  void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
   Stored store(Held<Key>&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
@@ -174,12 +185,16 @@ class Shard {
   /// Removes every entry whose time has passed. O(n). REQUIRES: timed().
   void sweep(Moment now);
 
+  /// Calls `use` with the weight of what is stored, with the lock held.
+  template <class Use>
+  void with_weight(Use&& use);
+
   void clear();
   void set_entries_max(std::size_t entries_max);
   void set_weight_share(std::uint64_t share);
 
   /// Everything here that lives at `now`, hottest first.
-  std::vector<Look> hottest(Moment now);
+  std::vector<Warm> hottest(Moment now);
 
   std::size_t size() const noexcept { return roster_.size(); }
   std::uint64_t removed(Cause cause) const noexcept {
@@ -189,7 +204,7 @@ class Shard {
   bool timed() const noexcept { return roster_.timed(); }
 
  private:
-  using Cells = std::conditional_t<plain, PlainCells<Key, Value>, PinnedCells<Key, Value>>;
+  using Cells = std::conditional_t<plain, PlainCells<Key, Value>, Pinned>;
 
   // How often a reader tries without the lock, and a writer with equality of the user's that
   // changes the table, before they settle for the lock, or for a miss.
@@ -216,11 +231,12 @@ class Shard {
         found.look.set(candidate, copy);
         return true;
       } else {
-        if (roster_.hash(candidate) != hash) return false;
-        Look pinned = pin(candidate);
+        auto& cell = cells_.at(candidate);
+        if (!cell.may_be(hash) || !cell.pin()) return false;
+        Look pinned(*this, candidate, cell);
         // The slot may have gone to another entry before it was pinned.
-        if (!pinned || roster_.hash(candidate) != hash || !Equal{}(pinned.key(), view)) return false;
-        found.look = std::move(pinned);
+        if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;
+        found.look.take(pinned);
         return true;
       }
     });
@@ -256,7 +272,6 @@ class Shard {
   void foresee() const noexcept;
   void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
   void retire(Slot slot, Cause cause, Graves& graves) noexcept;
-  void bury(Slot slot) noexcept;
   Stored commit(Slot old, Held<Key>& key, Held<Value>& value, std::uint64_t hash,
                 std::uint32_t weight, const Terms& terms, Moment now, Graves& graves) noexcept;
   bool buried_later() const noexcept { return !plain || rules_.roster.buried; }

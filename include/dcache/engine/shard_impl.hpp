@@ -84,7 +84,7 @@ class Shard<K, V, H, E>::Verdicts {
 template <class K, class V, class H, class E>
 Shard<K, V, H, E>::~Shard() {
   if constexpr (!plain) {
-    roster_.for_each([this](Slot slot) {
+    roster_.for_each([this](Slot slot, int) {
       cells_.detach(slot);
       cells_.destroy(slot);
     });
@@ -94,10 +94,12 @@ Shard<K, V, H, E>::~Shard() {
 template <class K, class V, class H, class E>
 std::uint64_t Shard<K, V, H, E>::hash_of(const void* self, Slot slot) noexcept {
   const auto& shard = *static_cast<const Shard*>(self);
-  if constexpr (hashed) {
-    return shard.roster_.hash(slot);
-  } else {
+  if constexpr (plain) {
     return H{}(shard.cells_.copy(slot).key());
+  } else if constexpr (hashed) {
+    return shard.cells_.at(slot).hash();
+  } else {
+    return H{}(shard.cells_.at(slot).key());
   }
 }
 
@@ -133,7 +135,8 @@ void Shard<K, V, H, E>::touch_eagerly(Slot slot, Moment now) noexcept {
 template <class K, class V, class H, class E>
 typename Shard<K, V, H, E>::Look Shard<K, V, H, E>::pin(Slot slot) {
   if constexpr (!plain) {
-    if (cells_.pin(slot)) return Look(*this, slot);
+    auto& cell = cells_.at(slot);
+    if (cell.pin()) return Look(*this, slot, cell);
   }
   return Look();
 }
@@ -148,9 +151,10 @@ typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view, std
     if constexpr (plain) {
       return E{}(cells_.copy(candidate).key(), view);
     } else {
-      if (roster_.hash(candidate) != hash) return false;
+      const auto& cell = cells_.at(candidate);
+      if (!cell.may_be(hash)) return false;
       if constexpr (quiet_equal<K, E>) {
-        return E{}(cells_.key(candidate), view);
+        return E{}(cell.key(), view);
       } else {
         const bool* verdict = verdicts->of(candidate);
         match.judged = verdict != nullptr;
@@ -229,7 +233,7 @@ Stored Shard<K, V, H, E>::commit(Slot old, Held<K>& key, Held<V>& value, std::ui
     if constexpr (plain) {
       cells_.fill(slot, key.get(), value.get());
     } else {
-      cells_.fill(slot, std::move(key), std::move(value));
+      cells_.fill(slot, hash, std::move(key), std::move(value));
     }
   };
   roster_.set_knobs(rules_.monitor.knobs());
@@ -285,6 +289,13 @@ std::uint32_t Shard<K, V, H, E>::weight(const View& view, std::uint64_t hash) {
 }
 
 template <class K, class V, class H, class E>
+template <class Use>
+void Shard<K, V, H, E>::with_weight(Use&& use) {
+  const Locked locked(*this);
+  use(roster_.stored_weight());
+}
+
+template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept {
   roster_.begin_change();
   roster_.leave(slot, hash);
@@ -321,14 +332,8 @@ bool Shard<K, V, H, E>::evict_for_slot(Graves& graves) noexcept {
 // Within a change. False: there is no victim.
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::foresee() const noexcept {
-  const auto fetch = [this](Slot slot) {
-    if constexpr (hashed) {
-      roster_.prefetch_hash(slot);
-    } else {
-      cells_.prefetch(slot);
-    }
-  };
-  roster_.foresee(fetch, [this](Slot slot) { return hash_of(this, slot); });
+  roster_.foresee([this](Slot slot) { cells_.prefetch(slot); },
+                  [this](Slot slot) { return hash_of(this, slot); });
 }
 
 template <class K, class V, class H, class E>
@@ -408,22 +413,27 @@ void Shard<K, V, H, E>::set_weight_share(std::uint64_t share) {
 }
 
 template <class K, class V, class H, class E>
-std::vector<typename Shard<K, V, H, E>::Look> Shard<K, V, H, E>::hottest(Moment now) {
-  std::vector<Look> looks;
-  for (;;) {
+std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment now) {
+  std::vector<Warm> looks;
+  const auto visit = [&](Slot slot, int heat) {
+    if (roster_.timed() && roster_.terms(slot).dies <= now) return;
+    Warm& warm = looks.emplace_back();
+    warm.heat = heat;
+    if constexpr (plain) {
+      warm.look.set(slot, cells_.copy(slot));
+    } else {
+      warm.look = pin(slot);
+    }
+  };
+  for (bool done = false; !done;) {
     looks.reserve(roster_.size() + 16);  // Not under the lock.
     const Locked locked(*this);
-    if (roster_.size() > looks.capacity()) continue;
-    roster_.for_each([&](Slot slot) {
-      if (roster_.timed() && roster_.terms(slot).dies <= now) return;
-      if constexpr (plain) {
-        looks.emplace_back().set(slot, cells_.copy(slot));
-      } else {
-        looks.push_back(pin(slot));
-      }
-    });
-    return looks;
+    done = roster_.size() <= looks.capacity();
+    if (done) roster_.for_each(visit);
   }
+  std::stable_sort(looks.begin(), looks.end(),
+                   [](const Warm& a, const Warm& b) { return a.heat > b.heat; });
+  return looks;
 }
 
 // The entry has left the roster. Its slot is free now, or once it is buried.
@@ -445,7 +455,6 @@ void Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept 
   }
 }
 
-// Tells the listener, destroys key and value, gives the slot back. No lock is held.
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::bury(Slot slot) noexcept {
   if (rules_.on_removal) {
@@ -455,7 +464,8 @@ void Shard<K, V, H, E>::bury(Slot slot) noexcept {
         const auto copy = cells_.copy(slot);
         rules_.on_removal(copy.key(), copy.value(), cause);
       } else {
-        rules_.on_removal(cells_.key(slot), cells_.value(slot), cause);
+        const auto& cell = cells_.at(slot);
+        rules_.on_removal(cell.key(), cell.value(), cause);
       }
     } catch (...) {
       rules_.listener_errors.fetch_add(1, std::memory_order_relaxed);

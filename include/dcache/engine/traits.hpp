@@ -72,18 +72,20 @@ inline constexpr bool quiet_equal =
     (std::is_same_v<Equal, Same<T>> || std::is_same_v<Equal, std::equal_to<T>> ||
      std::is_same_v<Equal, std::equal_to<>>);
 
-/// Hashing one runs no code of the user's and costs little: no need to store the hash.
+/// Hashing one runs no code of the user's and touches nothing but its own bytes: no need to store
+/// the hash.
 template <class T, class Hasher>
-inline constexpr bool quiet_hash =
-    (std::is_arithmetic_v<T> || std::is_enum_v<T>) && std::is_same_v<Hasher, Hash<T>>;
+inline constexpr bool quiet_hash = traits_detail::QuietContent<T>::value &&
+                                   std::is_trivially_copyable_v<T> &&
+                                   std::is_same_v<Hasher, Hash<T>>;
 
 /// Entries of such keys and values are read by copying words under a sequence lock, without a
 /// write to shared memory. Larger ones are pinned instead.
-template <class Key, class Value, class Equal>
+template <class Key, class Value, class Hasher, class Equal>
 inline constexpr bool plain_entry =
     std::is_trivially_copyable_v<Key> && std::is_copy_constructible_v<Key> &&
     std::is_trivially_copyable_v<Value> && std::is_copy_constructible_v<Value> &&
-    quiet_equal<Key, Equal> && sizeof(Key) + sizeof(Value) <= 64 &&
+    quiet_equal<Key, Equal> && quiet_hash<Key, Hasher> && sizeof(Key) + sizeof(Value) <= 64 &&
     (alignof(Key) >= 4 || alignof(Value) >= 4 || sizeof(Key) + sizeof(Value) <= 8);
 
 /// A value on the heap: moving the box runs no code of the value's.
