@@ -56,6 +56,7 @@ PUBLIC = {
         engine/roster
         engine/shard
         engine/shard_impl
+        engine/shard_store_impl
         engine/traits
         engine/wheel
         memory

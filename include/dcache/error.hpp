@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Errors: one base, few leaves. Every message says what was expected, what came and the way out.
 ///
-/// A cache never throws because of itself while it answers a call. These are for what can never work
-/// (a bad option, a misuse), thrown at the earliest moment it can be known.
+/// A cache never throws because of itself while it answers a call. These are for what can never
+/// work (a bad option, a misuse), thrown at the earliest moment it can be known.
 #pragma once
 
 #include <stdexcept>

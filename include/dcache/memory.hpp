@@ -126,8 +126,8 @@ class Memory {
   std::vector<std::pair<Key, Value>> snapshot(
       std::size_t limit = std::numeric_limits<std::size_t>::max());
 
-  /// Changes the bound, > 0, now: evicts what is over it. The number of shards stays, and each keeps
-  /// at least one entry.
+  /// Changes the bound, > 0, now: evicts what is over it. The number of shards stays, and each
+  /// keeps at least one entry.
   void resize(std::size_t max_entries);
 
   /// Changes the bound on weight, > 0, now. REQUIRES a weigher (UsageError).
@@ -166,8 +166,7 @@ class Memory {
   /// Looks for an entry that lives. REQUIRES: `hit` is empty.
   /// `use`: count the look-up and tell the policy.
   template <class View>
-  [[gnu::always_inline]] void find(const View& key, std::uint64_t hash, Hit& hit,
-                                   bool use = true) {
+  [[gnu::always_inline]] void find(const View& key, std::uint64_t hash, Hit& hit, bool use = true) {
     Shard& shard = this->shard(hash);
     shard.find(key, hash, hit.found_);
     if (hit && hit.found_.terms.dies != engine::no_moment) {
@@ -181,7 +180,8 @@ class Memory {
     if (!hit) return miss(hash);
     counts_.count(hits);
     shard.touch(hit.found_.look.slot(), hit.now_);
-    if (rules_.monitor.sampled(hash)) [[unlikely]] rules_.monitor.note(hash);
+    if (rules_.monitor.sampled(hash)) [[unlikely]]
+      rules_.monitor.note(hash);
   }
 
   /// Stores with terms, unless `*detached` is set.
@@ -200,7 +200,8 @@ class Memory {
 
   /// The table's clock in milliseconds. Every deadline is told by it.
   engine::Moment now() const noexcept {
-    if (clock_ == nullptr) [[likely]] return coarse_milliseconds();
+    if (clock_ == nullptr) [[likely]]
+      return coarse_milliseconds();
     return static_cast<engine::Moment>(clock_->now() / std::chrono::milliseconds(1));
   }
 
@@ -218,9 +219,8 @@ class Memory {
     shard(hash).remove(key, hash, Cause::expired, now);
   }
   engine::Stored store_weighed(engine::Held<Key>& key, engine::Held<Value>& value,
-                               std::uint64_t hash, std::uint64_t weight,
-                               const engine::Terms& terms, engine::Moment now,
-                               const std::atomic<bool>* detached);
+                               std::uint64_t hash, std::uint64_t weight, const engine::Terms& terms,
+                               engine::Moment now, const std::atomic<bool>* detached);
   bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);
   void recount();
   void recount(std::size_t at, std::uint64_t sum) noexcept;

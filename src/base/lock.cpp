@@ -38,8 +38,8 @@ bool Lock::lock_contended() noexcept {
       pause_core();
       continue;
     }
-    if ((seen & waiters) == 0 && !word_.compare_exchange_weak(seen, seen | waiters,
-                                                              std::memory_order_relaxed)) {
+    if ((seen & waiters) == 0 &&
+        !word_.compare_exchange_weak(seen, seen | waiters, std::memory_order_relaxed)) {
       continue;
     }
     word_.wait(seen | waiters, std::memory_order_relaxed);

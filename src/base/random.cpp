@@ -21,8 +21,8 @@ void seed() noexcept {
   const auto time = std::chrono::steady_clock::now().time_since_epoch().count();
   const auto place = reinterpret_cast<std::uintptr_t>(&state);  // Differs by thread.
   state.generation = fork_generation();
-  state.counter = hash_combine(hash_combine(static_cast<std::uint64_t>(time), place),
-                               state.generation);
+  state.counter =
+      hash_combine(hash_combine(static_cast<std::uint64_t>(time), place), state.generation);
 }
 
 }  // namespace

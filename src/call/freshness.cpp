@@ -22,11 +22,10 @@ void check_freshness(std::optional<Duration> ttl, bool has_ttl, const Freshness&
   require(freshness.stale_for >= zero, "stale_for must not be negative");
   require(freshness.stale_for == zero || has_ttl,
           "stale_for needs a ttl: without one nothing becomes stale");
-  require(!freshness.refresh_ahead || has_ttl,
-          "refresh_ahead needs a ttl: it is a fraction of it");
-  require(!freshness.refresh_ahead ||
-              (*freshness.refresh_ahead > 0 && *freshness.refresh_ahead < 1),
-          "refresh_ahead must be a fraction of ttl between 0 and 1, such as 0.8");
+  require(!freshness.refresh_ahead || has_ttl, "refresh_ahead needs a ttl: it is a fraction of it");
+  require(
+      !freshness.refresh_ahead || (*freshness.refresh_ahead > 0 && *freshness.refresh_ahead < 1),
+      "refresh_ahead must be a fraction of ttl between 0 and 1, such as 0.8");
   require(freshness.jitter == 0 || has_ttl, "jitter needs a ttl: it is a fraction of it");
   require(freshness.jitter >= 0 && freshness.jitter < 1,
           "jitter must be a fraction of ttl from 0 to less than 1, such as 0.1");

@@ -67,8 +67,7 @@ void Index::insert(std::uint64_t hash, Slot slot) noexcept {
     const auto place = static_cast<unsigned>(std::countr_zero(empty));
     group.slots[place].store(slot, std::memory_order_release);
     auto& word = place < 8 ? group.low : group.high;
-    word.store(with_byte(place < 8 ? low : high, place % 8, tag(hash)),
-               std::memory_order_release);
+    word.store(with_byte(place < 8 ? low : high, place % 8, tag(hash)), std::memory_order_release);
     ++size_;
     return;
   }

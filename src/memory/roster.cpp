@@ -36,7 +36,7 @@ void Roster::postpone(Slot slot, Moment now) noexcept {
 }
 
 void Roster::make_room(const Terms& terms, Moment now,
-                     std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
+                       std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
   const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
   nodes_.cover(slots);
   if (options_.buried) graves_.cover(slots);
@@ -60,8 +60,8 @@ void Roster::make_room(const Terms& terms, Moment now,
   }
 }
 
-void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight,
-                   const Terms& terms, Moment now) noexcept {
+void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight, const Terms& terms,
+                   Moment now) noexcept {
   nodes_.set_weight(slot, weight);
   if (dies_.exists()) set_terms(slot, terms, now);
   index_.insert(hash, slot);
@@ -103,8 +103,7 @@ void Roster::grow_ghost() noexcept { ghost_.resize(index_.size() + 1); }
 Slot Roster::expired(Moment now, std::size_t& steps) noexcept {
   return wheel_.due(tick(now), steps, [this](Slot slot) {
     const Tick dies = dies_[slot].tick.load(std::memory_order_relaxed);
-    return caps_.exists() ? std::min(dies, caps_[slot].tick.load(std::memory_order_relaxed))
-                          : dies;
+    return caps_.exists() ? std::min(dies, caps_[slot].tick.load(std::memory_order_relaxed)) : dies;
   });
 }
 

@@ -49,8 +49,8 @@ struct PlainPair {
   Value value() const noexcept { return std::bit_cast<Pair>(raw).value; }
 };
 
-/// The same where each is one word, which then stay in registers: gcc 12 keeps arrays in memory, and
-/// that is a third of a hit.
+/// The same where each is one word, which then stay in registers: gcc 12 keeps arrays in memory,
+/// and that is a third of a hit.
 template <class Key, class Value>
   requires(sizeof(Key) == sizeof(Value) && sizeof(Key) == alignof(Key) &&
            sizeof(Value) == alignof(Value) && (sizeof(Key) == 8 || sizeof(Key) == 4))

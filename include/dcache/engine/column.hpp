@@ -24,8 +24,7 @@ inline constexpr Slot no_slot = ~Slot{0};
 inline unsigned chunk_shift(std::size_t slots_max) noexcept {
   constexpr std::size_t smallest = 64;
   constexpr std::size_t largest = 8192;
-  return static_cast<unsigned>(
-      std::bit_width(std::clamp(slots_max / 16, smallest, largest)) - 1);
+  return static_cast<unsigned>(std::bit_width(std::clamp(slots_max / 16, smallest, largest)) - 1);
 }
 
 /// REQUIRES: T is default-constructible without throwing.

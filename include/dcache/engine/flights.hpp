@@ -139,13 +139,13 @@ class Flights {
   /// have joined and is stored nowhere: it is detached before the change, and the table's
   /// conditional store looks at `Flight::guard` under the lock that the change takes, too. A
   /// flight that begins in between may have found the old entry in the table when it looked again,
-  /// so it is detached after the change. Throws what equality and `change` throw; what ran is
-  /// detached then, but the change may not have been made.
+  /// so it is detached after the change. Returns whether there was a flight. Throws what equality
+  /// and `change` throw; what ran is detached then, but the change may not have been made.
   template <class View, class Change>
-  void invalidate(std::uint64_t hash, const View& view, Change&& change) {
-    detach(hash, view);
+  bool invalidate(std::uint64_t hash, const View& view, Change&& change) {
+    const bool before = detach(hash, view);
     change();
-    detach(hash, view);
+    return detach(hash, view) || before;
   }
   /// The same for all keys.
   template <class Change>

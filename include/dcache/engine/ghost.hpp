@@ -41,7 +41,8 @@ class Ghost {
     Bucket& prints = bucket(hash);
     const std::uint64_t differ = prints ^ (print(hash) * ones);
     // No sixteen bits of `differ` are zero (a test that errs towards yes above a zero only).
-    if (((differ - ones) & ~differ & (ones << 15U)) == 0) [[likely]] return false;
+    if (((differ - ones) & ~differ & (ones << 15U)) == 0) [[likely]]
+      return false;
     return drop(prints, print(hash));
   }
 

@@ -3,8 +3,8 @@
 ///
 /// `Hash<T>` covers numbers, enumerations, text, and the standard containers of what it covers; for
 /// any other type it mixes what `std::hash<T>` says. The engine takes shard, group, tag and sample
-/// from different bits of one value, so a weak hash (the identity of `std::hash<int>`) would not do.
-/// The values are for tables in this process only: never store them.
+/// from different bits of one value, so a weak hash (the identity of `std::hash<int>`) would not
+/// do. The values are for tables in this process only: never store them.
 ///
 /// `Same<T>` is the equality that goes with it: two values are the same iff they have the same
 /// content. It differs from `==` where `==` is looser: 0.0 and -0.0 are two values, NaN is one.
@@ -237,7 +237,8 @@ template <class T>
 struct Hash<T> {
   std::uint64_t operator()(const T& table) const {
     std::uint64_t sum = hash_number(table.size());
-    for (const auto& element : table) sum += Hash<std::remove_cvref_t<decltype(element)>>{}(element);
+    for (const auto& element : table)
+      sum += Hash<std::remove_cvref_t<decltype(element)>>{}(element);
     return hash_number(sum);
   }
 };

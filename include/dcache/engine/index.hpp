@@ -43,10 +43,12 @@ class Index {
       for (unsigned match = matches(group, tag(hash)); match != 0; match &= match - 1) {
         const auto place = static_cast<unsigned>(std::countr_zero(match));
         const Slot slot = group.slots[place].load(std::memory_order_acquire);
-        if (accept(slot)) [[likely]] return slot;
+        if (accept(slot)) [[likely]]
+          return slot;
       }
       // Loaded again: were it kept from above, it would take the way through the stack.
-      if (overflow(group.high.load(std::memory_order_acquire)) == 0) [[likely]] return no_slot;
+      if (overflow(group.high.load(std::memory_order_acquire)) == 0) [[likely]]
+        return no_slot;
       at = at + 1 == count ? 0 : at + 1;
     } while (--left != 0);
     return no_slot;
@@ -119,8 +121,7 @@ class Index {
     return static_cast<unsigned>(high >> 56U);
   }
 
-  [[gnu::always_inline]] static unsigned matches(const Group& group,
-                                                 std::uint8_t wanted) noexcept {
+  [[gnu::always_inline]] static unsigned matches(const Group& group, std::uint8_t wanted) noexcept {
     return matches(group.low.load(std::memory_order_acquire),
                    group.high.load(std::memory_order_acquire), wanted);
   }

@@ -38,7 +38,8 @@ class Lock {
   }
 
   void unlock() noexcept {
-    if ((word_.exchange(free, std::memory_order_release) & waiters) != 0) [[unlikely]] wake();
+    if ((word_.exchange(free, std::memory_order_release) & waiters) != 0) [[unlikely]]
+      wake();
   }
 
  private:

@@ -44,8 +44,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
       plain_entry<std::uint64_t, Result, Hash<std::uint64_t>, Same<std::uint64_t>>;
   using Kept = std::conditional_t<kept_bare, Result, std::shared_ptr<const Result>>;
   /// What callers get: a result of their own, or their share of one that cannot be copied.
-  using Given = std::conditional_t<std::copy_constructible<Result>, Result,
-                                   std::shared_ptr<const Result>>;
+  using Given =
+      std::conditional_t<std::copy_constructible<Result>, Result, std::shared_ptr<const Result>>;
   using Near = Memory<Key, Kept>;
   using Options = MemoizeOptions<Result>;
   using Function = std::function<Result(Parameters...)>;
@@ -62,7 +62,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
     const std::uint64_t hash = Hash<Key>{}(view);
     typename Near::Hit hit;
     near_.find(view, hash, hit);
-    if (hit && !hit.review()) [[likely]] return give(hit.value());
+    if (hit && !hit.review()) [[likely]]
+      return give(hit.value());
     return answer(view, hash, hit);
   }
 

@@ -69,20 +69,17 @@ typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint
 // There is something to serve. Somebody refreshes in the background; a caller with a stale result
 // waits a little for that.
 template <class R, class... P>
-typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view,
-                                                              std::uint64_t hash, Hit& hit,
-                                                              bool fresh) {
+typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, std::uint64_t hash,
+                                                              Hit& hit, bool fresh) {
   const Kept kept = hit.value();
   // What is fresh is looked at again when it ceases to be, whether a refresh is running or not.
   const Moment pause = near_.after(pause_);
-  const Moment pause_until =
-      fresh ? std::min(pause, freshness_.fresh_until(hit.terms())) : pause;
+  const Moment pause_until = fresh ? std::min(pause, freshness_.fresh_until(hit.terms())) : pause;
   hit = Hit();
   auto joined = flights_.join(hash, view, [&] { return own(view); }, limits().now());
   const auto flight = joined.flight;
   if (joined.leader) {
-    start_refresh(Leadership<Running>(flights_, std::move(joined.flight)), view, hash,
-                  pause_until);
+    start_refresh(Leadership<Running>(flights_, std::move(joined.flight)), view, hash, pause_until);
   }
   if (!fresh && *options_.wait > Duration(0)) {
     FlightLimits patience = limits();

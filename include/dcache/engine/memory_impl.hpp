@@ -51,8 +51,8 @@ template <class Key, class Value>
 std::size_t shard_count(const MemoryOptions<Key, Value>& options) {
   // None is left without an entry.
   if (options.shards) {
-    return std::bit_floor(std::min<std::size_t>(*options.shards,
-                                                options.max_entries.value_or(shards_max)));
+    return std::bit_floor(
+        std::min<std::size_t>(*options.shards, options.max_entries.value_or(shards_max)));
   }
   if (options.policy == Policy::lru) return 1;
   if (!options.max_entries) return shards_default_max;
@@ -167,8 +167,8 @@ engine::Stored Memory<K, V, H, E>::store_weighed(engine::Held<K>& key, engine::H
     if (replaced != 0 && overweight() && shard.weight(key.get(), hash) != replaced) {
       make_room(0, 0, hash);
     }
-    stored = shard.store(std::move(key), std::move(value), hash,
-                         static_cast<std::uint32_t>(weight), terms, now, detached);
+    stored = shard.store(std::move(key), std::move(value), hash, static_cast<std::uint32_t>(weight),
+                         terms, now, detached);
   } catch (...) {
     give_up();
     throw;

@@ -14,10 +14,10 @@ namespace dcache::engine {
 
 class Shadows;
 
-/// What there is to choose from; the first is the default. On 31 trace and size pairs the best of the
-/// four, chosen afterwards per pair and kept, gives 40.63 % hits; a grid of 94 gives 40.79, its best
-/// one alone 39.4. The last stands for LRU: without it mooncake-conversation at 18279 loses about 3
-/// points.
+/// What there is to choose from; the first is the default. On 31 trace and size pairs the best of
+/// the four, chosen afterwards per pair and kept, gives 40.63 % hits; a grid of 94 gives 40.79, its
+/// best one alone 39.4. The last stands for LRU: without it mooncake-conversation at 18279 loses
+/// about 3 points.
 inline constexpr std::array<Knobs, 4> configurations{{{20, 1}, {2, 1}, {40, 2}, {70, 2}}};
 
 /// Learns which targets suit the workload, by trying them all on a sample of the keys.

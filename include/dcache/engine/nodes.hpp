@@ -12,8 +12,8 @@
 
 namespace dcache::engine {
 
-/// Which part of the queues holds an entry. An enumeration, since a store to a plain byte would make
-/// the compiler read every address anew.
+/// Which part of the queues holds an entry. An enumeration, since a store to a plain byte would
+/// make the compiler read every address anew.
 enum class Queue : std::uint8_t { nowhere, young, old, main, pinned };
 
 /// Neighbours in a queue.
@@ -61,9 +61,10 @@ class NodeTable {
   }
 
   /// How many slots there is memory for.
-  std::size_t size() const noexcept { return hits_.size(); }
+  std::size_t size() const noexcept { return links_.size(); }  // The last that cover() grows.
 
-  /// Makes memory for at least `slots` slots. Throws std::bad_alloc and changes nothing that counts.
+  /// Makes memory for at least `slots` slots. Throws std::bad_alloc and changes nothing that
+  /// counts.
   void cover(std::size_t slots) {
     if (slots <= size()) return;
     hits_.cover(slots);

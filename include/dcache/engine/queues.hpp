@@ -14,8 +14,8 @@ namespace dcache::engine {
 /// What the monitor turns: targets only, nothing moves when they change.
 struct Knobs {
   std::uint8_t small_percent;  // Of the capacity: what the small queue aims at.
-  std::uint8_t youth_shift;    // The small queue's newest part, whose hits do not count: a half (1),
-                               // a quarter (2), or nothing of it (64).
+  std::uint8_t youth_shift;  // The small queue's newest part, whose hits do not count: a half (1),
+                             // a quarter (2), or nothing of it (64).
 
   friend bool operator==(const Knobs&, const Knobs&) = default;
 };
@@ -152,9 +152,8 @@ void Queues::for_each(Visit&& visit) const {
     }
   };
   const auto cold = [](std::uint32_t) { return -1; };
-  walk(main_ring, [this](std::uint32_t slot) {
-    return policy_ == Policy::lru ? 0 : int{nodes_->hits(slot)};
-  });
+  walk(main_ring,
+       [this](std::uint32_t slot) { return policy_ == Policy::lru ? 0 : int{nodes_->hits(slot)}; });
   walk(small_ring, cold);
   walk(pinned_ring, cold);
 }

@@ -110,11 +110,12 @@ class alignas(64) Roster {
 
   /// Memory for one more entry with such terms. Throws std::bad_alloc and changes nothing that
   /// counts. `hash_of` is our own code: the hash of an entry. REQUIRES: no change has begun.
-  void reserve(const Terms& terms, Moment now,
-               std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
+  void reserve(const Terms& terms, Moment now, std::uint64_t (*hash_of)(const void*, Slot) noexcept,
+               const void* context) {
     const bool untimed = terms.dies == no_moment && !dies_.exists();
     const bool slots = free_ != no_slot || fresh_ < nodes_.size();
-    if (untimed && slots && index_.has_room()) [[likely]] return;
+    if (untimed && slots && index_.has_room()) [[likely]]
+      return;
     make_room(terms, now, hash_of, context);
   }
 
@@ -173,12 +174,14 @@ class alignas(64) Roster {
     const auto [next, after] = queues_.next_looks();
     if (next == no_slot) return;
     cell(after);
+    __builtin_prefetch(&nodes_.link(after), 1);
     const std::uint64_t hash = hash_of(next);
     index_.prefetch(hash);
     ghost_.prefetch(hash);
   }
   void remember(std::uint64_t hash) noexcept {
-    if (ghost_.capacity() < index_.size() / 2 + 1) [[unlikely]] grow_ghost();
+    if (ghost_.capacity() < index_.size() / 2 + 1) [[unlikely]]
+      grow_ghost();
     ghost_.remember(hash);
   }
 

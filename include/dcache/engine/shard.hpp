@@ -89,7 +89,8 @@ class PinnedLook {
   void take(PinnedLook& other) noexcept { *this = std::move(other); }
   void reset() noexcept {
     if (cell_ == nullptr) return;
-    if (std::exchange(cell_, nullptr)->unpin()) [[unlikely]] shard_->bury(slot_);
+    if (std::exchange(cell_, nullptr)->unpin()) [[unlikely]]
+      shard_->bury(slot_);
   }
 
  private:
@@ -125,8 +126,8 @@ class Shard {
   ~Shard();
 
   /// An entry that was found, and stays readable while this lives: a copy, or a pin.
-  using Look = std::conditional_t<plain, CopiedLook<Key, Value>,
-                                  PinnedLook<Shard, typename Pinned::Cell>>;
+  using Look =
+      std::conditional_t<plain, CopiedLook<Key, Value>, PinnedLook<Shard, typename Pinned::Cell>>;
 
   struct Warm {
     int heat = 0;
@@ -144,7 +145,8 @@ class Shard {
   /// were just written).
   template <class View>
   [[gnu::always_inline]] void find(const View& view, std::uint64_t hash, Found& found) {
-    if (try_find(view, hash, roster_.version(), found)) [[likely]] return;
+    if (try_find(view, hash, roster_.version(), found)) [[likely]]
+      return;
     Found slow;
     find_busy(view, hash, slow);
     found.look.take(slow.look);
@@ -154,7 +156,8 @@ class Shard {
 
   /// A hit on what was found: tells the policy. `now` only matters with an idle time.
   [[gnu::always_inline]] void touch(Slot slot, Moment now) noexcept {
-    if (eager_hits_) [[unlikely]] return touch_eagerly(slot, now);
+    if (eager_hits_) [[unlikely]]
+      return touch_eagerly(slot, now);
     roster_.touch(slot);
   }
 
@@ -222,8 +225,8 @@ class Shard {
 
   // One walk through the index. False: a writer was there meanwhile and nothing was learnt.
   template <class View>
-  [[gnu::always_inline]] bool try_find(const View& view, std::uint64_t hash,
-                                       std::uint32_t version, Found& found) {
+  [[gnu::always_inline]] bool try_find(const View& view, std::uint64_t hash, std::uint32_t version,
+                                       Found& found) {
     const Slot slot = roster_.index().find(hash, [&](Slot candidate) {
       if constexpr (plain) {
         const auto copy = cells_.copy(candidate);
@@ -249,7 +252,8 @@ class Shard {
       // A pinned entry was there at the moment it was pinned: only a miss needs the version.
       if constexpr (!plain) return true;
     }
-    if (Roster::steady(version) && roster_.version() == version) [[likely]] return true;
+    if (Roster::steady(version) && roster_.version() == version) [[likely]]
+      return true;
     found.look.reset();
     return false;
   }
@@ -291,3 +295,4 @@ class Shard {
 }  // namespace dcache::engine
 
 #include "dcache/engine/shard_impl.hpp"
+#include "dcache/engine/shard_store_impl.hpp"

@@ -55,9 +55,9 @@ struct Signature<R (C::*)(A...) const noexcept> {
 /// A function, or an object with one call operator that is no template.
 template <class F>
 concept HasSignature =
-    (std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>> &&
-     requires { typename Signature<F>::type; }) ||
-    (std::is_class_v<F> && requires { typename Signature<decltype(&F::operator())>::type; });
+    (std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>> && requires {
+      typename Signature<F>::type;
+    }) || (std::is_class_v<F> && requires { typename Signature<decltype(&F::operator())>::type; });
 
 namespace signature_detail {
 template <class F>
@@ -211,15 +211,13 @@ template <class P>
   }
 struct Argument<P> {
   using Span = std::remove_cvref_t<P>;
+  static_assert(std::is_const_v<typename Span::element_type>,
+                "dcache: a std::span argument must be of const elements: what a function writes "
+                "through its arguments cannot be remembered.");
   using Stored = std::vector<typename Span::value_type>;
   using View = Stored;
   static View view(Span argument) { return Stored(argument.begin(), argument.end()); }
-  static Span give(const Stored& argument) {
-    static_assert(std::is_const_v<typename Span::element_type>,
-                  "dcache: a std::span argument must be of const elements: what a function writes "
-                  "through its arguments cannot be remembered.");
-    return Span(argument.data(), argument.size());
-  }
+  static Span give(const Stored& argument) { return Span(argument.data(), argument.size()); }
 };
 
 /// True: values of T have a hash by content.

@@ -30,7 +30,8 @@ class Stripes {
  public:
   void count(std::size_t counter) noexcept {
     const unsigned mine = stripes_detail::mine;
-    if (mine >= stripes_own) [[unlikely]] return count_shared(counter);
+    if (mine >= stripes_own) [[unlikely]]
+      return count_shared(counter);
     std::atomic<std::uint64_t>& cell = lines_[mine].counts[counter];  // Nobody else writes here.
     cell.store(cell.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }

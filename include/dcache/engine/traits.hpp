@@ -75,9 +75,9 @@ inline constexpr bool quiet_equal =
 /// Hashing one runs no code of the user's and touches nothing but its own bytes: no need to store
 /// the hash.
 template <class T, class Hasher>
-inline constexpr bool quiet_hash = traits_detail::QuietContent<T>::value &&
-                                   std::is_trivially_copyable_v<T> &&
-                                   std::is_same_v<Hasher, Hash<T>>;
+inline constexpr bool quiet_hash =
+    traits_detail::QuietContent<T>::value && std::is_trivially_copyable_v<T> &&
+    std::is_same_v<Hasher, Hash<T>>;
 
 /// Entries of such keys and values are read by copying words under a sequence lock, without a
 /// write to shared memory. Larger ones are pinned instead.
@@ -93,7 +93,7 @@ template <class T>
 class Boxed {
  public:
   /// Empty if there is no memory; `value` is left alone then. Passes on what the move throws.
-  explicit Boxed(T&& value) : held_(new (std::nothrow) T(std::move(value))) {}
+  explicit Boxed(T&& value) : held_(new(std::nothrow) T(std::move(value))) {}
   explicit operator bool() const noexcept { return held_ != nullptr; }
   const T& get() const noexcept { return *held_; }
 

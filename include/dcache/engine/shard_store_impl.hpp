@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+/// The bodies of shard.hpp that change a shard; shard.hpp includes this file at its end.
+#pragma once
+
+#include "dcache/engine/shard_impl.hpp"
+
+namespace dcache::engine {
+
+template <class K, class V, class H, class E>
+Stored Shard<K, V, H, E>::store(Held<K>&& key, Held<V>&& value, std::uint64_t hash,
+                                std::uint32_t weight, const Terms& terms, Moment now,
+                                const std::atomic<bool>* detached) {
+  Stored stored = Stored::rejected;
+  Graves graves(*this);
+  const K& view = key.get();
+  with_match(view, hash, [&](Slot old) {
+    if (detached != nullptr && detached->load(std::memory_order_acquire)) {
+      stored = Stored::refused;
+      return;
+    }
+    try {
+      roster_.reserve(terms, now, hash_of, this);
+      cells_.cover(roster_.slots());
+    } catch (const std::bad_alloc&) {  // What is outdated goes nevertheless.
+      if (old != no_slot) drop(old, hash, Cause::replaced, graves);
+      return;
+    }
+    if (roster_.timed()) {
+      std::size_t steps = sweep_steps;
+      sweep_some(now, sweep_batch, steps, old, graves);
+    }
+    stored = commit(old, key, value, hash, weight, terms, now, graves);
+  });
+  return stored;
+}
+
+// Cannot fail any more. One change for the readers: what leaves and what comes.
+template <class K, class V, class H, class E>
+Stored Shard<K, V, H, E>::commit(Slot old, Held<K>& key, Held<V>& value, std::uint64_t hash,
+                                 std::uint32_t weight, const Terms& terms, Moment now,
+                                 Graves& graves) noexcept {
+  const auto fill = [&](Slot slot) {
+    if constexpr (plain) {
+      cells_.fill(slot, key.get(), value.get());
+    } else {
+      cells_.fill(slot, hash, std::move(key), std::move(value));
+    }
+  };
+  roster_.set_knobs(rules_.monitor.knobs());
+  roster_.begin_change();
+  if (old == no_slot) {
+    while (roster_.full() && evict_for_slot(graves)) {
+    }
+    const Slot slot = roster_.claim();
+    fill(slot);
+    roster_.enter(slot, hash, weight, terms, now);
+    count(inserted_);
+    if (roster_.full()) foresee();
+  } else if (!buried_later()) {
+    if (rules_.roster.weighted) {
+      rules_.weight_used.fetch_sub(roster_.weight(old), std::memory_order_relaxed);
+    }
+    fill(old);
+    roster_.renew(old, weight, terms, now);
+    count(removed_[static_cast<std::size_t>(Cause::replaced)]);
+  } else {
+    const Slot slot = roster_.claim();
+    fill(slot);
+    roster_.succeed(old, slot, hash, weight, terms, now);
+    retire(old, Cause::replaced, graves);
+  }
+  roster_.end_change();
+  return old == no_slot ? Stored::inserted : Stored::replaced;
+}
+
+template <class K, class V, class H, class E>
+template <class View>
+bool Shard<K, V, H, E>::remove(const View& view, std::uint64_t hash, Cause cause,
+                               Moment expired_at) {
+  bool removed = false;
+  Graves graves(*this);
+  with_match(view, hash, [&](Slot slot) {
+    if (slot == no_slot) return;
+    if (expired_at != no_moment && roster_.terms(slot).dies > expired_at) return;
+    drop(slot, hash, cause, graves);
+    removed = true;
+  });
+  return removed;
+}
+
+template <class K, class V, class H, class E>
+template <class View>
+std::uint32_t Shard<K, V, H, E>::weight(const View& view, std::uint64_t hash) {
+  std::uint32_t weight = 0;
+  with_match(view, hash, [&](Slot slot) {
+    if (slot != no_slot) weight = roster_.weight(slot);
+  });
+  return weight;
+}
+
+template <class K, class V, class H, class E>
+template <class Use>
+void Shard<K, V, H, E>::with_weight(Use&& use) {
+  const Locked locked(*this);
+  use(roster_.stored_weight());
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept {
+  roster_.begin_change();
+  roster_.leave(slot, hash);
+  roster_.end_change();
+  retire(slot, cause, graves);
+}
+
+template <class K, class V, class H, class E>
+template <class View>
+void Shard<K, V, H, E>::set_review(const View& view, std::uint64_t hash, Moment review) {
+  with_match(view, hash, [&](Slot slot) {
+    if (slot != no_slot) roster_.set_review(slot, review);
+  });
+}
+
+template <class K, class V, class H, class E>
+bool Shard<K, V, H, E>::evict_one() {
+  Graves graves(*this);
+  const Locked locked(*this);
+  roster_.begin_change();
+  const bool evicted = evict(roster_.victim(), graves);
+  roster_.end_change();
+  return evicted;
+}
+
+// Entries without weight leave only for want of slots.
+template <class K, class V, class H, class E>
+bool Shard<K, V, H, E>::evict_for_slot(Graves& graves) noexcept {
+  Victim victim = roster_.victim();
+  if (victim.slot == no_slot) victim.slot = roster_.any();
+  return evict(victim, graves);
+}
+
+// Within a change. False: there is no victim.
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::foresee() const noexcept {
+  roster_.foresee([this](Slot slot) { cells_.prefetch(slot); },
+                  [this](Slot slot) { return hash_of(this, slot); });
+}
+
+template <class K, class V, class H, class E>
+bool Shard<K, V, H, E>::evict(Victim victim, Graves& graves) noexcept {
+  if (victim.slot == no_slot) return false;
+  const std::uint64_t hash = hash_of(this, victim.slot);
+  roster_.leave(victim.slot, hash);
+  if (victim.remember) roster_.remember(hash);
+  retire(victim.slot, Cause::evicted, graves);
+  return true;
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::sweep(Moment now) {
+  constexpr Slot batch = 1024;
+  for (Slot at = 0, end = batch; at < end; end += batch) {
+    Graves graves(*this);
+    const Locked locked(*this);
+    for (; at < std::min(end, roster_.slots_used()); ++at) {
+      if (roster_.present(at) && roster_.terms(at).dies <= now) {
+        drop(at, hash_of(this, at), Cause::expired, graves);
+      }
+    }
+    if (at < end) return;
+  }
+}
+
+// Removes what has expired, at most `batch` entries; `keep` is in use by the caller.
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::sweep_some(Moment now, std::size_t batch, std::size_t& steps, Slot keep,
+                                   Graves& graves) noexcept {
+  for (; batch > 0; --batch) {
+    const Slot slot = roster_.expired(now, steps);
+    if (slot == no_slot) return;
+    if (slot == keep) continue;  // About to be replaced, with times of its own.
+    drop(slot, hash_of(this, slot), Cause::expired, graves);
+  }
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::clear() {
+  constexpr std::size_t batch = 256;  // A bound for how long others wait.
+  Graves graves(*this);  // Buried at the end: a listener that stores anew must not keep us here.
+  bool more = true;
+  while (more) {
+    const Locked locked(*this);
+    roster_.begin_change();
+    for (std::size_t i = 0; i < batch && more; ++i) {
+      const Slot slot = roster_.any();
+      more = slot != no_slot;
+      if (!more) break;
+      roster_.leave(slot, hash_of(this, slot));
+      retire(slot, Cause::erased, graves);
+    }
+    roster_.end_change();
+  }
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::set_entries_max(std::size_t entries_max) {
+  constexpr std::size_t batch = 256;
+  bool more = true;
+  while (more) {
+    Graves graves(*this);
+    const Locked locked(*this);
+    roster_.set_entries_max(entries_max);
+    roster_.begin_change();
+    for (std::size_t i = 0; i < batch && more; ++i)
+      more = roster_.overfull() && evict_for_slot(graves);
+    roster_.end_change();
+  }
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::set_weight_share(std::uint64_t share) {
+  const Locked locked(*this);
+  roster_.set_weight_share(share);
+}
+
+template <class K, class V, class H, class E>
+std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment now) {
+  std::vector<Warm> looks;
+  const auto visit = [&](Slot slot, int heat) {
+    if (roster_.timed() && roster_.terms(slot).dies <= now) return;
+    Warm& warm = looks.emplace_back();
+    warm.heat = heat;
+    if constexpr (plain) {
+      warm.look.set(slot, cells_.copy(slot));
+    } else {
+      warm.look = pin(slot);
+    }
+  };
+  for (bool done = false; !done;) {
+    looks.reserve(roster_.size() + 16);  // Not under the lock.
+    const Locked locked(*this);
+    done = roster_.size() <= looks.capacity();
+    if (done) roster_.for_each(visit);
+  }
+  std::stable_sort(looks.begin(), looks.end(),
+                   [](const Warm& a, const Warm& b) { return a.heat > b.heat; });
+  return looks;
+}
+
+// The entry has left the roster. Its slot is free now, or once it is buried.
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept {
+  count(removed_[static_cast<std::size_t>(cause)]);
+  if (rules_.roster.weighted) {
+    rules_.weight_used.fetch_sub(roster_.weight(slot), std::memory_order_relaxed);
+  }
+  if (!buried_later()) {
+    roster_.release(slot);
+    return;
+  }
+  roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
+  if constexpr (plain) {
+    graves.add(slot);
+  } else {
+    if (cells_.detach(slot)) graves.add(slot);
+  }
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::bury(Slot slot) noexcept {
+  if (rules_.on_removal) {
+    const auto cause = static_cast<Cause>(roster_.grave(slot).cause);
+    try {
+      if constexpr (plain) {
+        const auto copy = cells_.copy(slot);
+        rules_.on_removal(copy.key(), copy.value(), cause);
+      } else {
+        const auto& cell = cells_.at(slot);
+        rules_.on_removal(cell.key(), cell.value(), cause);
+      }
+    } catch (...) {
+      rules_.listener_errors.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  if constexpr (!plain) cells_.destroy(slot);
+  roster_.give_back(slot);
+}
+
+}  // namespace dcache::engine
