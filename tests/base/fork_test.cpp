@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "dcache/engine/fork.hpp"
 
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace dcache::engine {
 namespace {
@@ -41,6 +41,7 @@ TEST(ForkGeneration, GrowsByOneInAChildAndAgainInItsChild) {
 TEST(ForkGeneration, IsOneNumberForAllThreads) {
   std::vector<std::uint32_t> seen(8);
   std::vector<std::thread> threads;
+  threads.reserve(seen.size());
   for (auto& one : seen) threads.emplace_back([&one] { one = fork_generation(); });
   for (auto& thread : threads) thread.join();
   for (const auto one : seen) EXPECT_EQ(one, fork_generation());

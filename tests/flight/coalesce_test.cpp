@@ -2,9 +2,6 @@
 // Callers that block: what a memoized function does on a miss, over a table that is a plain map.
 #include "dcache/engine/coalesce.hpp"
 
-#include <gtest/gtest.h>
-#include <pthread.h>
-
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -19,6 +16,9 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <pthread.h>
 
 namespace dcache::engine {
 namespace {
@@ -52,21 +52,21 @@ class Memo {
   }
   Result refresh(const std::string& key) {
     recheck = false;
-    return with(key, [&](const auto& flight_call) {
-      return refresh_flight(flights, flight_call, limits);
-    });
+    return with(
+        key, [&](const auto& flight_call) { return refresh_flight(flights, flight_call, limits); });
   }
   template <class Use>
   Result with(const std::string& key, Use use) {
-    const FlightCall flight_call{
-        hash_of(key), key, [&] { return key; },
-        [&] { return recheck ? peek(key) : std::nullopt; },
-        [&] { return std::make_shared<const int>(body(key)); },
-        [&](const Shared& value, const std::atomic<bool>& detached) {
-          if (on_commit) on_commit();
-          const std::scoped_lock held(mutex_);
-          if (!detached.load()) table_[key] = value;
-        }};
+    const FlightCall flight_call{hash_of(key),
+                                 key,
+                                 [&] { return key; },
+                                 [&] { return recheck ? peek(key) : std::nullopt; },
+                                 [&] { return std::make_shared<const int>(body(key)); },
+                                 [&](const Shared& value, const std::atomic<bool>& detached) {
+                                   if (on_commit) on_commit();
+                                   const std::scoped_lock held(mutex_);
+                                   if (!detached.load()) table_[key] = value;
+                                 }};
     return use(flight_call);
   }
 
@@ -76,19 +76,22 @@ class Memo {
     return found == table_.end() ? std::nullopt : std::optional(found->second);
   }
   void invalidate(const std::string& key) {
-    flights.detach(hash_of(key), key);
-    const std::scoped_lock held(mutex_);
-    table_.erase(key);
+    flights.invalidate(hash_of(key), key, [&] {
+      const std::scoped_lock held(mutex_);
+      table_.erase(key);
+    });
   }
   void put(const std::string& key, int value) {
-    flights.detach(hash_of(key), key);
-    const std::scoped_lock held(mutex_);
-    table_[key] = std::make_shared<const int>(value);
+    flights.invalidate(hash_of(key), key, [&] {
+      const std::scoped_lock held(mutex_);
+      table_[key] = std::make_shared<const int>(value);
+    });
   }
   void clear() {
-    flights.detach_all();
-    const std::scoped_lock held(mutex_);
-    table_.clear();
+    flights.invalidate_all([&] {
+      const std::scoped_lock held(mutex_);
+      table_.clear();
+    });
   }
 
   static std::uint64_t hash_of(const std::string& key) { return std::hash<std::string>()(key); }
@@ -106,7 +109,8 @@ class Memo {
 
   Body body;
   std::function<void()> on_commit;
-  FlightLimits limits;
+  // No takeover covers up for a cycle that was not found or a waiter that was not told.
+  FlightLimits limits{.flight_timeout = 24h};
   std::atomic<bool> recheck{true};
   Registry flights;
 
@@ -137,6 +141,7 @@ TEST(Coalesce, ThousandThreadsOnAColdKeyRunTheBodyOnceAndShareTheObject) {
   Memo memo([&](const auto&) { return ++bodies; });
   std::vector<Shared> got(callers);
   std::vector<std::thread> threads;
+  threads.reserve(callers);
   for (int i = 0; i < callers; ++i) {
     threads.emplace_back([&, i] {
       all_here.arrive_and_wait();
@@ -220,6 +225,7 @@ TEST(Coalesce, CycleBetweenTwoAndThreeThreadsIsBroken) {
       return sum;
     };
     std::vector<std::future<Memo::Result>> callers;
+    callers.reserve(static_cast<std::size_t>(length));
     for (int i = 0; i < length; ++i) {
       callers.push_back(in_thread([&, i] { return memo.call("k" + std::to_string(i)); }));
     }
@@ -246,6 +252,7 @@ TEST(Coalesce, WaitingThatClosesNoCycleIsNoReasonToComputeTwice) {
 
   EXPECT_EQ(*one.get().take(), 9);
   EXPECT_EQ(*two.get().take(), 9);
+  inner.wait();
   EXPECT_EQ(inner_bodies, 1);
 }
 
@@ -430,8 +437,10 @@ TEST(Coalesce, CommitMayCallTheFunctionForTheSameKey) {
 
 TEST(Coalesce, TableThatWasFilledBetweenLookUpAndJoinIsUsed) {
   Memo memo([&](const auto&) -> int { throw std::logic_error("ran"); });
-  const std::string key = "k";
-  const FlightCall call{1U, key, [&] { return key; },
+  std::string key = "k";
+  const FlightCall call{1U,
+                        key,
+                        [&] { return key; },
                         [] { return std::optional(std::make_shared<const int>(3)); },
                         []() -> Shared { throw std::logic_error("ran"); },
                         [](const Shared&, const auto&) { throw std::logic_error("stored"); }};
@@ -516,7 +525,7 @@ TEST(Coalesce, RefreshComputesAnewAndDetachesWhatRuns) {
 
 TEST(Coalesce, BackgroundFlightIsStartedOnceAndJoined) {
   Memo memo([&](const auto&) { return 6; });
-  const std::string key = "k";
+  std::string key = "k";
   const auto make_key = [&] { return key; };
   auto leadership = begin_flight(memo.flights, Memo::hash_of(key), key, make_key);
   ASSERT_TRUE(leadership);
@@ -524,9 +533,8 @@ TEST(Coalesce, BackgroundFlightIsStartedOnceAndJoined) {
   auto joiner = in_thread([&] { return memo.call("k"); });
   memo.wait_for_waiters("k", 1);
 
-  const auto answer = memo.with(key, [&](const auto& call) {
-    return lead_flight(std::move(leadership), call, memo.limits);
-  });
+  const auto answer = memo.with(
+      key, [&](const auto& call) { return lead_flight(std::move(leadership), call, memo.limits); });
   EXPECT_TRUE(answer.ran);
   EXPECT_FALSE(joiner.get().ran);
   EXPECT_EQ(**memo.peek("k"), 6);
@@ -534,7 +542,7 @@ TEST(Coalesce, BackgroundFlightIsStartedOnceAndJoined) {
 
 TEST(Coalesce, BackgroundFlightThatIsDroppedPromotesAWaiter) {
   Memo memo([&](const auto&) { return 6; });
-  const std::string key = "k";
+  std::string key = "k";
   auto leadership = begin_flight(memo.flights, Memo::hash_of(key), key, [&] { return key; });
   auto joiner = in_thread([&] { return memo.call("k"); });
   memo.wait_for_waiters("k", 1);
@@ -569,9 +577,12 @@ TEST(Coalesce, ValueIsMovedOutOnlyWhenNobodyElseCanSeeIt) {
 
 TEST(Coalesce, ErrorsOfTheKeyComeToTheCallerAsTheyAre) {
   Memo memo([&](const auto&) { return 1; });
-  const std::string key = "k";
-  const FlightCall call{1U, key, []() -> std::string { throw std::range_error("key"); },
-                        [] { return std::optional<Shared>(); }, [] { return Shared(); },
+  std::string key = "k";
+  const FlightCall call{1U,
+                        key,
+                        []() -> std::string { throw std::range_error("key"); },
+                        [] { return std::optional<Shared>(); },
+                        [] { return Shared(); },
                         [](const Shared&, const auto&) {}};
   EXPECT_THROW(coalesce(memo.flights, call, memo.limits), std::range_error);
   EXPECT_EQ(memo.flights.size(), 0U);

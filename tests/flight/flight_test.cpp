@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Flights without a blocked thread: waiters are callbacks, time is an argument.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -13,6 +9,10 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "dcache/engine/flights.hpp"
 #include "dcache/engine/waiter.hpp"
@@ -371,6 +371,25 @@ TEST_F(FlightsTest, DetachedFlightAnswersThoseWhoJoinedAndIsStoredNowhere) {
   EXPECT_EQ(stored_, std::vector{2});
 }
 
+// A flight that begins between the detaching and the erasing finds the old entry when it looks into
+// the table again, and would answer callers who came after the invalidation. Found by the stress.
+TEST_F(FlightsTest, InvalidationAlsoDetachesWhatBeganWhileItErased) {
+  const auto [before, leader] = join();
+  Ref<Flown> between;
+  EXPECT_TRUE(flights_.invalidate(hash, "k", [&] {
+    EXPECT_TRUE(before->detached());
+    between = join().flight;
+    EXPECT_FALSE(between->detached());
+  }));
+  EXPECT_TRUE(between->detached());
+  EXPECT_FALSE(flights_.invalidate(hash, "k", [] {}));
+  EXPECT_TRUE(join().leader);
+
+  flights_.invalidate_all([&] { between = join("other").flight; });
+  EXPECT_TRUE(between->detached());
+  EXPECT_EQ(flights_.size(), 0U);
+}
+
 TEST_F(FlightsTest, CommitSeesADetachThatCameFirst) {
   const auto [flight, leader] = join();
   auto outcome = Outcome<int>::of(1);
@@ -385,6 +404,7 @@ TEST_F(FlightsTest, CommitSeesADetachThatCameFirst) {
 
 TEST_F(FlightsTest, DetachAllDetachesEveryFlight) {
   std::vector<Ref<Flown>> running;
+  running.reserve(100);
   for (std::uint64_t i = 0; i < 100; ++i) {
     running.push_back(join("k" + std::to_string(i), i * 0x9E3779B97F4A7C15ULL).flight);
   }
@@ -445,6 +465,7 @@ TEST_F(FlightsTest, CommitThatThrowsIsTheLeadersTroubleOnly) {
 
 TEST_F(FlightsTest, KeysOfOneHashHaveFlightsOfTheirOwn) {
   std::vector<Ref<Flown>> running;
+  running.reserve(50);
   for (int i = 0; i < 50; ++i) {
     auto joined = join("k" + std::to_string(i));
     ASSERT_TRUE(joined.leader);
@@ -606,10 +627,11 @@ TEST_F(FlightsTest, ChildOfAProcessInTheMiddleOfEverythingComputes) {
   if (sanitized) GTEST_SKIP() << "forks among threads";
   std::atomic<bool> stop{false};
   std::vector<std::thread> busy;
+  busy.reserve(2);
   for (int i = 0; i < 2; ++i) {
     busy.emplace_back([&, i] {
       for (std::uint64_t n = 0; !stop.load(); ++n) {
-        const std::string key = std::to_string(i * 1000 + static_cast<int>(n % 100));
+        std::string key = std::to_string(i * 1000 + static_cast<int>(n % 100));
         const auto joined = flights_.join(n % 100, key, [&] { return key; }, start_);
         auto outcome = Outcome<int>::of(1);
         if (joined.leader) flights_.land(*joined.flight, outcome, [](int, const auto&) {});

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dcache/engine/executor.hpp"
 
-#include <gtest/gtest.h>
-#include <pthread.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -19,6 +14,11 @@
 #include <string>
 #include <thread>
 
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "dcache/error.hpp"
 
 namespace dcache::engine {
@@ -26,8 +26,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The allocator of AddressSanitizer is not made for a fork while another thread is inside of it, and
-// ThreadSanitizer dies of threads in a child: plain builds run these.
+// The allocator of AddressSanitizer is not made for a fork while another thread is inside of it,
+// and ThreadSanitizer dies of threads in a child: plain builds run these.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool sanitized = true;
 #elif defined(__has_feature)

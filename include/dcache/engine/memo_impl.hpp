@@ -90,6 +90,8 @@ typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, 
       counts_.count(waited);
       return give(*answer->value());
     }
+    near_.find(view, hash, hit, false);  // It may have been invalidated while we waited.
+    if (!hit) return compute(view, hash, false);
   }
   if (!fresh) counts_.count(stale);
   return give(kept);
@@ -173,12 +175,15 @@ void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::u
   }
 }
 
-// Detaching comes first: whoever stores after the erasing finds the guard set.
+// Detached before and after the erasing: whoever stores later finds the guard set, and whoever
+// began in between may have found the old entry.
 template <class R, class... P>
 bool Memo<R, P...>::invalidate(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
-  const bool detached = flights_.detach(hash, view);
-  return near_.erase(view, hash) || detached;
+  bool erased = false;
+  const bool detached =
+      flights_.invalidate(hash, view, [&] { erased = near_.erase(view, hash); });
+  return erased || detached;
 }
 
 template <class R, class... P>
@@ -202,14 +207,14 @@ template <class R, class... P>
 bool Memo<R, P...>::put(R result, const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
   const Kept kept = keep(std::move(result));
-  flights_.detach(hash, view);
-  return store(own(view), kept, hash, nullptr);
+  bool stored = false;
+  flights_.invalidate(hash, view, [&] { stored = store(own(view), kept, hash, nullptr); });
+  return stored;
 }
 
 template <class R, class... P>
 void Memo<R, P...>::clear() {
-  flights_.detach_all();
-  near_.clear();
+  flights_.invalidate_all([&] { near_.clear(); });
 }
 
 template <class R, class... P>
