@@ -24,7 +24,7 @@ void Queues::set_knobs(Knobs knobs) noexcept {
   small_target_ = std::max<std::uint64_t>(1, percent_of(capacity_, knobs.small_percent));
 }
 
-void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
+[[gnu::flatten]] void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
   nodes_->set_hits(slot, 0);
   if (nodes_->weight(slot) == 0) return push(pinned, slot);
   if (from_ghost || policy_ == Policy::lru) return push(main, slot);
@@ -34,7 +34,7 @@ void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
   spill(slot);
 }
 
-Victim Queues::victim() noexcept {
+[[gnu::flatten]] Victim Queues::victim() noexcept {
   for (int looked = 1;; ++looked) {
     const bool force = looked >= sweep_max;
     const bool mains = rings_[main_ring].count > 0;
