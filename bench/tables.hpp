@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/// One face for dcache and its rivals: `get(key, value)` says whether there was one, `put(key,
+/// value)` stores, both bounded by the number of entries given at the start. Each rival is used
+/// in the fastest way its interface offers.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#define TBB_PREVIEW_CONCURRENT_LRU_CACHE 1
+#include <absl/container/flat_hash_map.h>
+#include <boost/unordered/concurrent_flat_map.hpp>
+#include <rocksdb/cache.h>
+#include <tbb/concurrent_lru_cache.h>
+
+#include "dcache/memory.hpp"
+
+#include "workload.hpp"
+
+namespace dcache::bench {
+
+template <class Key, class Value>
+class Dcache {
+ public:
+  static constexpr const char* name = "dcache";
+  static constexpr bool threaded = true;
+
+  explicit Dcache(std::size_t entries)
+      : Dcache(MemoryOptions<Key, Value>{.max_entries = entries}) {}
+  explicit Dcache(MemoryOptions<Key, Value> options) : table_(std::move(options)) {}
+
+  bool get(const Key& key, Value& value) {
+    auto found = table_.get(key);
+    if (!found) return false;
+    value = *std::move(found);
+    return true;
+  }
+  void put(const Key& key, Value value) { table_.put(key, std::move(value)); }
+
+ private:
+  Memory<Key, Value> table_;
+};
+
+template <class Key, class Value>
+class DcacheTtl : public Dcache<Key, Value> {
+ public:
+  static constexpr const char* name = "dcache, ttl on";
+
+  explicit DcacheTtl(std::size_t entries)
+      : Dcache<Key, Value>({.max_entries = entries, .ttl = std::chrono::hours(1)}) {}
+};
+
+/// The floor: a hash table with nothing around it. What is bounded is so by a ring, first in,
+/// first out.
+template <class Key, class Value>
+class Absl {
+ public:
+  static constexpr const char* name = "absl::flat_hash_map, FIFO ring, no lock";
+  static constexpr bool threaded = false;
+
+  explicit Absl(std::size_t entries) : ring_(entries) { map_.reserve(entries); }
+
+  bool get(const Key& key, Value& value) {
+    const auto found = map_.find(key);
+    if (found == map_.end()) return false;
+    value = found->second;
+    return true;
+  }
+  void put(const Key& key, Value value) {
+    Key& oldest = ring_[at_];
+    if (map_.size() == ring_.size()) map_.erase(oldest);
+    map_.emplace(key, std::move(value));
+    oldest = key;
+    if (++at_ == ring_.size()) at_ = 0;
+  }
+
+ private:
+  absl::flat_hash_map<Key, Value> map_;
+  std::vector<Key> ring_;
+  std::size_t at_ = 0;
+};
+
+/// Never evicts: for hits only.
+template <class Key, class Value>
+class BoostMap {
+ public:
+  static constexpr const char* name = "boost::concurrent_flat_map, no eviction";
+  static constexpr bool threaded = true;
+
+  explicit BoostMap(std::size_t entries) { map_.reserve(entries); }
+
+  bool get(const Key& key, Value& value) {
+    return map_.cvisit(key, [&value](const auto& entry) { value = entry.second; }) != 0;
+  }
+  void put(const Key& key, Value value) { map_.emplace(key, std::move(value)); }
+
+ private:
+  boost::concurrent_flat_map<Key, Value> map_;
+};
+
+/// The textbook: a list in order of use, a map into it, a mutex around both. Reuses its nodes.
+template <class Key, class Value>
+class ListLru {
+ public:
+  static constexpr const char* name = "std::list + unordered_map LRU, mutex";
+  static constexpr bool threaded = true;
+
+  explicit ListLru(std::size_t entries) : entries_(entries) { map_.reserve(entries); }
+
+  bool get(const Key& key, Value& value) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = map_.find(key);
+    if (found == map_.end()) return false;
+    order_.splice(order_.begin(), order_, found->second);
+    value = found->second->second;
+    return true;
+  }
+  void put(const Key& key, Value value) {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = map_.find(key); found != map_.end()) {
+      found->second->second = std::move(value);
+    } else if (map_.size() < entries_) {
+      order_.emplace_front(key, std::move(value));
+      map_.emplace(key, order_.begin());
+    } else {
+      replace_oldest(key, std::move(value));
+    }
+  }
+
+ private:
+  using Order = std::list<std::pair<Key, Value>>;
+
+  void replace_oldest(const Key& key, Value value) {
+    auto node = map_.extract(order_.back().first);
+    order_.splice(order_.begin(), order_, std::prev(order_.end()));
+    order_.front() = {key, std::move(value)};
+    node.key() = key;
+    node.mapped() = order_.begin();
+    map_.insert(std::move(node));
+  }
+
+  std::mutex mutex_;
+  Order order_;
+  std::unordered_map<Key, typename Order::iterator> map_;
+  std::size_t entries_;
+};
+
+/// Computes a missing value itself: a look-up is a hit or a miss with its insert, and never fails.
+template <class Key, class Value>
+class TbbLru {
+ public:
+  static constexpr const char* name = "tbb::concurrent_lru_cache";
+  static constexpr bool threaded = true;
+
+  explicit TbbLru(std::size_t entries) : cache_(&compute, entries) {}
+
+  bool get(const Key& key, Value& value) {
+    auto handle = cache_[key];
+    value = handle.value();
+    return true;
+  }
+  void put(const Key& key, const Value&) { cache_[key]; }
+
+ private:
+  static Value compute(Key) { return make_value<Value>(1); }
+
+  tbb::concurrent_lru_cache<Key, Value, Value (*)(Key)> cache_;
+};
+
+/// Takes 16 bytes as a key and a pointer as a value; a number travels in the pointer itself.
+template <class Key, class Value>
+class HyperClock {
+ public:
+  static constexpr const char* name = "RocksDB HyperClockCache";
+  static constexpr bool threaded = true;
+
+  explicit HyperClock(std::size_t entries) {
+    rocksdb::HyperClockCacheOptions options(entries, 1);
+    options.num_shard_bits = 4;
+    options.metadata_charge_policy = rocksdb::kDontChargeCacheMetadata;
+    cache_ = options.MakeSharedCache();
+  }
+
+  bool get(const Key& key, Value& value) {
+    auto* handle = cache_->Lookup(Bytes(key).slice());
+    if (handle == nullptr) return false;
+    void* const found = cache_->Value(handle);
+    if constexpr (inlined) {
+      value = reinterpret_cast<std::uintptr_t>(found);
+    } else {
+      value = *static_cast<const Value*>(found);
+    }
+    cache_->Release(handle);
+    return true;
+  }
+
+  void put(const Key& key, Value value) {
+    void* kept = nullptr;
+    if constexpr (inlined) {
+      kept = reinterpret_cast<void*>(static_cast<std::uintptr_t>(value));
+    } else {
+      kept = new Value(std::move(value));
+    }
+    const auto status = cache_->Insert(Bytes(key).slice(), kept, 1, &forget);
+    if (!status.ok()) throw std::runtime_error(status.ToString());
+  }
+
+ private:
+  static constexpr bool inlined = std::is_same_v<Value, Number>;
+
+  class Bytes {
+   public:
+    explicit Bytes(Number key) : own_{key, key}, slice_(reinterpret_cast<char*>(&own_), 16) {}
+    explicit Bytes(const std::string& key) : slice_(key) {}
+    Bytes(const Bytes&) = delete;
+    Bytes& operator=(const Bytes&) = delete;
+    const rocksdb::Slice& slice() const { return slice_; }
+
+   private:
+    // Stored in one piece: reading 16 bytes right after two stores of 8 would stall.
+    using Words = Number __attribute__((vector_size(16)));
+    Words own_{};
+    rocksdb::Slice slice_;
+  };
+
+  static void forget(const rocksdb::Slice&, void* kept) {
+    if constexpr (!inlined) delete static_cast<Value*>(kept);
+  }
+
+  std::shared_ptr<rocksdb::Cache> cache_;
+};
+
+}  // namespace dcache::bench
