@@ -73,10 +73,12 @@ inline std::uint64_t hash_bytes(const void* data, std::size_t size) noexcept {
     std::memcpy(&value, at, sizeof value);
     return std::uint64_t{value};
   };
+  // Nobody outside knows it: a factor of zero would swallow the other one.
+  const std::uint64_t secret = hash_secret ^ process_seed();
   std::uint64_t seed = process_seed() ^ size;
   std::size_t left = size;
   for (; left > 16; left -= 16, bytes += 16) {
-    seed = mix(word(bytes) ^ hash_secret, word(bytes + 8) ^ seed);
+    seed = mix(word(bytes) ^ secret, word(bytes + 8) ^ seed);
   }
   std::uint64_t a = 0;
   std::uint64_t b = 0;
@@ -89,7 +91,7 @@ inline std::uint64_t hash_bytes(const void* data, std::size_t size) noexcept {
   } else if (left > 0) {
     a = std::uint64_t{bytes[0]} << 16U | std::uint64_t{bytes[left / 2]} << 8U | bytes[left - 1];
   }
-  return mix(mix(a ^ hash_secret, b ^ seed), hash_secret ^ size);
+  return mix(mix(a ^ secret, b ^ seed), hash_secret ^ size);
 }
 
 /// The order of the parts counts.

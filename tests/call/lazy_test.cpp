@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Alone in its program, because the threads of a process are counted.
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "dcache/memoize.hpp"
+#include "support/gate.hpp"
+
+namespace dcache {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::ptrdiff_t threads() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+TEST(MemoizeThreads, ThereAreNoneBeforeTheFirstRefreshIsDue) {
+  std::thread([] {}).join();  // With the first one a sanitizer may start one of its own.
+  const auto before = threads();
+  ManualClock clock;
+  testing::Gate gate;
+  std::atomic<bool> held{false};
+  const auto function = memoize(
+      [&](int n) {
+        if (held) gate.pass();
+        return n;
+      },
+      {.ttl = 10s, .stale_for = 1h, .refresh_ahead = 0.8, .clock = &clock});
+
+  function(1);
+  function(2);
+  clock.advance(7s);
+  function(1);
+  function.refresh(2);
+  EXPECT_EQ(threads(), before);
+
+  clock.advance(1s);
+  held = true;
+  function(1);
+  gate.wait_until_reached();
+  EXPECT_EQ(threads(), before + 1);
+  gate.open();
+}
+
+}  // namespace
+}  // namespace dcache

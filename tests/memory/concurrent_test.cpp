@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+// Many threads on one table: never a torn or foreign value, never over the bound at rest, every
+// value destroyed once, and counters that add up.
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "dcache/memory.hpp"
+#include "support/threads.hpp"
+#include "support/tracked.hpp"
+
+namespace dcache {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Ledger;
+using testing::run_together;
+using testing::Tracked;
+
+constexpr int threads = 4;
+constexpr int operations = 20'000;
+constexpr std::uint64_t keys = 300;
+constexpr std::size_t most = 200;
+
+// Values that say which key they are of, in every part.
+using Block = std::array<std::uint64_t, 5>;  // With its key 48 bytes: copied.
+static_assert(engine::plain_entry<std::uint64_t, Block, engine::Hash<std::uint64_t>,
+                                  engine::Same<std::uint64_t>>);
+
+Block block_of(std::uint64_t key, std::uint64_t version) {
+  return {key, version, key ^ version, ~key, key * version};
+}
+bool is_of(const Block& block, std::uint64_t key) { return block == block_of(key, block[1]); }
+
+std::string text_of(std::uint64_t key, std::uint64_t version) {
+  return std::to_string(key) + ":" + std::string(20 + version % 30, 'v');
+}
+bool is_of(const std::string& text, std::uint64_t key) {
+  return text.substr(0, text.find(':')) == std::to_string(key) && text.back() == 'v';
+}
+
+template <class Value>
+Value make(std::uint64_t key, std::uint64_t version) {
+  if constexpr (std::is_same_v<Value, Block>) {
+    return block_of(key, version);
+  } else {
+    return text_of(key, version);
+  }
+}
+
+template <class Value>
+class Concurrent : public ::testing::Test {
+ protected:
+  using Table = Memory<std::uint64_t, Value>;
+
+  // One thread's share; returns how often it called `get`.
+  std::uint64_t work(Table& table, int number) {
+    std::mt19937_64 random(static_cast<unsigned>(number) + 1);
+    std::uint64_t gets = 0;
+    for (int i = 0; i < operations; ++i) {
+      const std::uint64_t key = random() % keys;
+      const auto dice = random() % 1000;
+      if (dice < 600) {
+        ++gets;
+        const auto value = table.get(key);
+        wrong_ += value && !is_of(*value, key) ? 1 : 0;
+      } else if (dice < 900) {
+        table.put(key, make<Value>(key, random() % 1000));
+      } else if (dice < 980) {
+        table.erase(key);
+      } else if (dice < 985) {
+        for (const auto& [seen, value] : table.snapshot(50)) wrong_ += is_of(value, seen) ? 0 : 1;
+      } else if (dice < 990) {
+        table.cleanup();
+      } else if (dice < 992) {
+        table.clear();
+      } else {
+        table.resize(1 + random() % most);
+      }
+    }
+    return gets;
+  }
+
+  void run(Table& table) {
+    run_together(threads, [&](int number) { gets_ += work(table, number); });
+  }
+
+  // At rest.
+  void check(Table& table) {
+    const MemoryStats stats = table.stats();
+    EXPECT_EQ(wrong_, 0);
+    EXPECT_EQ(stats.hits + stats.misses, gets_);
+    EXPECT_EQ(stats.inserted - stats.evicted - stats.expired - stats.erased, table.size());
+    EXPECT_EQ(table.snapshot().size(), table.size());
+    EXPECT_LE(table.size(), most);
+    for (const auto& [key, value] : table.snapshot()) EXPECT_TRUE(is_of(value, key));
+  }
+
+  std::atomic<int> wrong_{0};
+  std::atomic<std::uint64_t> gets_{0};
+};
+
+using Values = ::testing::Types<Block, std::string>;
+struct ValueNames {
+  template <class T>
+  static std::string GetName(int) {
+    return std::is_same_v<T, Block> ? "Plain" : "Pinned";
+  }
+};
+TYPED_TEST_SUITE(Concurrent, Values, ValueNames);
+
+TYPED_TEST(Concurrent, OneShard) {
+  typename TestFixture::Table table({.max_entries = most, .shards = 1});
+  this->run(table);
+  this->check(table);
+}
+
+TYPED_TEST(Concurrent, FourShards) {
+  typename TestFixture::Table table({.max_entries = most, .shards = 4});
+  this->run(table);
+  this->check(table);
+}
+
+TYPED_TEST(Concurrent, ExactLru) {
+  typename TestFixture::Table table({.max_entries = most, .policy = Policy::lru});
+  this->run(table);
+  this->check(table);
+}
+
+TYPED_TEST(Concurrent, WithAListenerEveryRemovalIsHeardOnce) {
+  std::atomic<std::uint64_t> heard{0};
+  typename TestFixture::Table table(
+      {.max_entries = most,
+       .on_removal =
+           [&](const std::uint64_t& key, const TypeParam& value, Cause) {
+             this->wrong_ += is_of(value, key) ? 0 : 1;
+             ++heard;
+           },
+       .shards = 2});
+  this->run(table);
+  this->check(table);
+  const MemoryStats stats = table.stats();
+  EXPECT_EQ(heard, stats.replaced + stats.evicted + stats.expired + stats.erased);
+}
+
+TYPED_TEST(Concurrent, EntriesThatExpireUnderWay) {
+  ManualClock clock;
+  typename TestFixture::Table table(
+      {.max_entries = most, .ttl = 50ms, .idle = 20ms, .shards = 2, .clock = &clock});
+  std::atomic<bool> done{false};
+  std::jthread time([&] {
+    while (!done) {
+      clock.advance(1ms);
+      std::this_thread::yield();
+    }
+  });
+  this->run(table);
+  done = true;
+  time.join();
+  table.cleanup();
+  this->check(table);
+}
+
+TYPED_TEST(Concurrent, WeightsAddUpAndHoldTheirBound) {
+  typename TestFixture::Table table(
+      {.max_entries = most,
+       .max_weight = 500,
+       .weigher = [](const std::uint64_t& key, const TypeParam&) { return key % 7; },
+       .shards = 2});
+  this->run(table);
+  this->check(table);
+  std::uint64_t sum = 0;
+  for (const auto& [key, value] : table.snapshot()) sum += key % 7;
+  EXPECT_EQ(table.stats().weight, sum);
+  EXPECT_LE(sum, 500U);
+}
+
+// The first deadlines of a shard, by threads whose looks at the clock lie apart.
+TYPED_TEST(Concurrent, FirstDeadlinesAreKeptWhoeverComesFirst) {
+  for (int round = 0; round < 200; ++round) {
+    ManualClock clock;
+    clock.advance(100h);
+    typename TestFixture::Table table({.ttl = 1s, .shards = 1, .clock = &clock});
+    run_together(3, [&](int number) {
+      clock.advance(1ms);
+      const auto key = static_cast<std::uint64_t>(number);
+      table.put(key, make<TypeParam>(key, 1));
+    });
+    clock.advance(1s);
+    for (std::uint64_t key = 0; key < 3; ++key) ASSERT_EQ(table.get(key), std::nullopt);
+  }
+}
+
+// A table at rest has all its entries in each snapshot, however much they are read meanwhile.
+TYPED_TEST(Concurrent, SnapshotMissesNobodyForBeingRead) {
+  typename TestFixture::Table table({.max_entries = 100, .shards = 1});
+  for (std::uint64_t key = 0; key < 100; ++key) table.put(key, make<TypeParam>(key, 1));
+  for (std::uint64_t key = 100; key < 150; ++key) table.put(key, make<TypeParam>(key, 1));
+  const std::size_t size = table.size();
+  std::atomic<bool> done{false};
+  run_together(2, [&](int number) {
+    if (number == 1) {
+      for (std::uint64_t i = 0; !done; ++i) table.get(i % 150);
+      return;
+    }
+    for (int i = 0; i < 300; ++i) {
+      EXPECT_EQ(table.snapshot().size(), size);
+      // Makes them cool, so that the reader heats them again.
+      for (std::uint64_t key = 200; key < 203; ++key) table.put(key, make<TypeParam>(key, 1));
+    }
+    done = true;
+  });
+}
+
+TEST(ConcurrentValues, AreDestroyedExactlyOnce) {
+  Ledger ledger;
+  std::atomic<int> wrong{0};
+  {
+    Memory<std::uint64_t, Tracked> table({.max_entries = 50, .shards = 2});
+    run_together(threads, [&](int number) {
+      std::mt19937_64 random(static_cast<unsigned>(number));
+      for (int i = 0; i < operations; ++i) {
+        const std::uint64_t key = random() % 100;
+        switch (random() % 8) {
+          case 0:
+            table.erase(key);
+            break;
+          case 1:
+          case 2:
+          case 3:
+            table.put(key, Tracked(ledger, key));
+            break;
+          default: {
+            const auto value = table.get(key);
+            wrong += value && value->number() != key ? 1 : 0;
+          }
+        }
+      }
+    });
+    EXPECT_EQ(ledger.living(), static_cast<std::int64_t>(table.size()));
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(ledger.living(), 0);
+  EXPECT_EQ(ledger.faults(), 0);
+}
+
+// Equality of the user's judges without the lock, so entries may change under it.
+struct SlowSame {
+  bool operator()(const std::string& a, const std::string& b) const { return a == b; }
+};
+struct FewHashes {
+  std::uint64_t operator()(const std::string& text) const {
+    return engine::Hash<int>{}(static_cast<int>(text.size() % 2));
+  }
+};
+
+TEST(ConcurrentKeys, OfOneHashNeverMixUp) {
+  Memory<std::string, std::string, FewHashes, SlowSame> table({.max_entries = 20, .shards = 1});
+  std::atomic<int> wrong{0};
+  run_together(threads, [&](int number) {
+    std::mt19937_64 random(static_cast<unsigned>(number));
+    for (int i = 0; i < operations / 10; ++i) {
+      const std::string key = std::to_string(random() % 12);
+      if (random() % 10 == 0) table.erase(key);
+      const auto value = table.get(key);
+      wrong += value && *value != key ? 1 : 0;
+      if (!value) table.put(key, key);
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_LE(table.size(), 12U);
+}
+
+// Whoever put a value and knows that nobody else writes reads it back.
+TEST(ConcurrentOrder, AThreadReadsItsOwnWrites) {
+  Memory<std::uint64_t, std::uint64_t> table({.max_entries = 100'000, .shards = 1});
+  std::atomic<int> wrong{0};
+  run_together(threads, [&](int number) {
+    for (std::uint64_t i = 0; i < operations; ++i) {
+      const std::uint64_t key = static_cast<std::uint64_t>(number) * 10 + i % 10;
+      table.put(key, i);
+      wrong += table.get(key) != i ? 1 : 0;
+      if (i % 3 != 0) continue;
+      table.erase(key);
+      wrong += table.get(key) ? 1 : 0;
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace dcache

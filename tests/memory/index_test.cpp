@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// The index against a multimap. Built twice: with vector instructions and without
+// (DCACHE_PORTABLE).
+#include "dcache/engine/index.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace dcache::engine {
+namespace {
+
+class IndexTest : public ::testing::Test {
+ protected:
+  void insert(std::uint64_t hash, Slot slot) {
+    if (!index_.has_room()) {
+      index_.prepare(index_.next_groups(most_));
+      index_.adopt(
+          [](const void* self, Slot at) noexcept {
+            return static_cast<const IndexTest*>(self)->hashes_[at];
+          },
+          this);
+    }
+    if (hashes_.size() <= slot) hashes_.resize(slot + 1);
+    hashes_[slot] = hash;
+    index_.insert(hash, slot);
+    model_.emplace(hash, slot);
+  }
+
+  void erase(std::uint64_t hash, Slot slot) {
+    index_.erase(hash, slot);
+    const auto [begin, end] = model_.equal_range(hash);
+    model_.erase(std::find_if(begin, end, [slot](const auto& one) { return one.second == slot; }));
+  }
+
+  // Those the index offers for `hash` whose hash it is: a tag may fit by chance.
+  std::vector<Slot> found(std::uint64_t hash) const {
+    std::vector<Slot> slots;
+    index_.find(hash, [&](Slot slot) {
+      if (hashes_[slot] == hash) slots.push_back(slot);
+      return false;
+    });
+    std::sort(slots.begin(), slots.end());
+    return slots;
+  }
+
+  void check(std::uint64_t hash) const {
+    std::vector<Slot> expected;
+    const auto [begin, end] = model_.equal_range(hash);
+    for (auto one = begin; one != end; ++one) expected.push_back(one->second);
+    std::sort(expected.begin(), expected.end());
+    ASSERT_EQ(found(hash), expected);
+  }
+
+  std::size_t most_ = 100'000;
+  Index index_;
+  std::vector<std::uint64_t> hashes_;
+  std::unordered_multimap<std::uint64_t, Slot> model_;
+};
+
+TEST_F(IndexTest, FindsNothingBeforeTheFirst) {
+  EXPECT_FALSE(index_.has_room());
+  EXPECT_EQ(index_.find(1, [](Slot) { return true; }), no_slot);
+  index_.clear();
+}
+
+TEST_F(IndexTest, FindsEachOfManyWhileItGrows) {
+  std::mt19937_64 random(1);
+  for (Slot slot = 0; slot < 50'000; ++slot) insert(random(), slot);
+  EXPECT_EQ(index_.size(), 50'000U);
+  for (const auto& [hash, slot] : model_) check(hash);
+  for (int i = 0; i < 10'000; ++i) check(random());
+}
+
+TEST_F(IndexTest, StopsAtTheFirstThatIsAccepted) {
+  insert(7, 1);
+  insert(7, 2);
+  int offered = 0;
+  EXPECT_NE(index_.find(7, [&](Slot) { return ++offered > 0; }), no_slot);
+  EXPECT_EQ(offered, 1);
+}
+
+TEST_F(IndexTest, KeepsEqualHashesApart) {
+  for (Slot slot = 0; slot < 1000; ++slot) insert(0xABCDEF, slot);  // More than overflow counts.
+  check(0xABCDEF);
+  for (Slot slot = 0; slot < 1000; slot += 2) erase(0xABCDEF, slot);
+  check(0xABCDEF);
+  for (Slot slot = 1; slot < 1000; slot += 2) erase(0xABCDEF, slot);
+  EXPECT_TRUE(found(0xABCDEF).empty());
+  for (Slot slot = 0; slot < 1000; ++slot) insert(slot * 0x9E3779B97F4A7C15U, slot);
+  for (Slot slot = 0; slot < 1000; ++slot) check(slot * 0x9E3779B97F4A7C15U);
+}
+
+TEST_F(IndexTest, TagsOfEveryByteIncludingZero) {
+  for (Slot slot = 0; slot < 4096; ++slot) insert(slot, slot);  // All in few groups.
+  for (Slot slot = 0; slot < 4096; ++slot) check(slot);
+}
+
+TEST_F(IndexTest, AnEntryCanMoveToAnotherSlot) {
+  for (Slot slot = 0; slot < 100; ++slot) insert(slot % 5, slot);
+  hashes_.resize(300);
+  hashes_[250] = 3;
+  index_.replace(3, 8, 250);
+  const auto now = found(3);
+  EXPECT_TRUE(std::binary_search(now.begin(), now.end(), 250U));
+  EXPECT_FALSE(std::binary_search(now.begin(), now.end(), 8U));
+  EXPECT_EQ(index_.size(), 100U);
+}
+
+TEST_F(IndexTest, AgreesWithAMultimapThroughEverything) {
+  for (const std::uint64_t spread : {3ULL, 200ULL, ~0ULL}) {
+    std::mt19937_64 random(spread);
+    const auto some_hash = [&] { return random() % spread * 0xD6E8FEB86659FD93U; };
+    std::vector<Slot> free;
+    for (Slot slot = 0; slot < 3000; ++slot) free.push_back(slot);
+    std::vector<Slot> used;
+    index_.clear();
+    model_.clear();
+    for (int i = 0; i < 60'000; ++i) {
+      if (!free.empty() && (used.empty() || random() % 100 < (i / 10'000 % 2 == 0 ? 60U : 40U))) {
+        insert(some_hash(), free.back());
+        used.push_back(free.back());
+        free.pop_back();
+      } else {
+        std::swap(used[random() % used.size()], used.back());
+        erase(hashes_[used.back()], used.back());
+        free.push_back(used.back());
+        used.pop_back();
+      }
+      ASSERT_EQ(index_.size(), used.size());
+      if (i % 50 == 0) check(some_hash());
+    }
+    for (const Slot slot : used) check(hashes_[slot]);
+  }
+}
+
+TEST_F(IndexTest, GrowsInStepsToTheSizeThatWasAskedFor) {
+  for (const std::size_t most : {1U, 10U, 11U, 1000U, 1'000'000U}) {
+    Index index;
+    std::size_t groups = 0;
+    int steps = 0;
+    while (groups * Index::group_load < most) {
+      const std::size_t next = index.next_groups(most);
+      ASSERT_GT(next, groups);
+      ASSERT_LE(next, std::max<std::size_t>(2, most / Index::group_load + 1));
+      index.prepare(next);
+      index.adopt([](const void*, Slot) noexcept { return std::uint64_t{0}; }, nullptr);
+      groups = next;
+      ++steps;
+    }
+    EXPECT_LE(steps, 12);
+  }
+}
+
+TEST_F(IndexTest, TakesUnboundedTables) {
+  EXPECT_LT(index_.next_groups(std::numeric_limits<Slot>::max() / 2), 100U);
+}
+
+}  // namespace
+}  // namespace dcache::engine

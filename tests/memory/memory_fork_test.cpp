@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// A process forked while other threads use the table can use its copy at once.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "dcache/memory.hpp"
+#include "support/child.hpp"
+
+namespace dcache {
+namespace {
+
+using testing::in_child;
+
+// Writers, so that a fork finds the lock taken now and then, until this goes.
+template <class Table>
+class Hammer {
+ public:
+  explicit Hammer(Table& table) {
+    for (unsigned number = 0; number < 3; ++number) {
+      threads_.emplace_back([this, &table, number] {
+        std::mt19937_64 random(number);
+        while (!done_) {
+          const auto key = static_cast<int>(random() % 500);
+          if (random() % 50 == 0) table.clear();
+          if (random() % 4 == 0) table.erase(key);
+          table.put(key, std::to_string(key));
+          table.get(key);
+          ++turns_;
+        }
+      });
+    }
+    while (turns_ < 100) std::this_thread::yield();
+  }
+  ~Hammer() {
+    done_ = true;
+    for (auto& thread : threads_) thread.join();
+  }
+  Hammer(const Hammer&) = delete;
+  Hammer& operator=(const Hammer&) = delete;
+
+ private:
+  std::atomic<bool> done_{false};
+  std::atomic<int> turns_{0};
+  std::vector<std::thread> threads_;
+};
+
+// Every verb works, nothing is of another key, and the bound holds. 0: all well.
+template <class Table>
+int use(Table& table) {
+  for (int key = 0; key < 500; ++key) {
+    const auto value = table.get(key);
+    if (value && *value != std::to_string(key)) return 1;
+  }
+  for (int key = 0; key < 500; ++key) {
+    if (!table.put(key, std::to_string(key))) return 2;
+    if (table.get(key) != std::to_string(key)) return 3;
+  }
+  if (table.size() > 200) return 4;
+  if (table.snapshot().size() != table.size()) return 5;
+  table.resize(100);
+  if (table.size() > 100) return 6;
+  table.cleanup();
+  table.clear();
+  if (table.size() != 0) return 7;
+  if (table.stats().weight != 0) return 8;
+  return 0;
+}
+
+constexpr int forks = 80;
+constexpr unsigned patience = 30;  // Seconds; a child takes milliseconds.
+
+using Table = Memory<int, std::string>;
+
+TEST(MemoryFork, TheChildUsesTheTableAtOnce) {
+  Table table({.max_entries = 200, .shards = 1});
+  const Hammer hammer(table);
+  for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
+}
+
+TEST(MemoryFork, WithDeadlines) {
+  Table table({.max_entries = 200,
+               .ttl = std::chrono::hours(1),
+               .idle = std::chrono::minutes(1),
+               .shards = 2});
+  const Hammer hammer(table);
+  for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
+}
+
+TEST(MemoryFork, WithExactLru) {
+  Table table({.max_entries = 200, .policy = Policy::lru});
+  const Hammer hammer(table);
+  for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
+}
+
+// What the child lost in the middle of a change weighs nothing any more.
+TEST(MemoryFork, WithWeights) {
+  Table table({.max_entries = 200,
+               .max_weight = 400,
+               .weigher = [](const int&, const std::string& text) { return text.size(); },
+               .shards = 1});
+  const Hammer hammer(table);
+  for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
+}
+
+TEST(MemoryFork, AChildOfAChildToo) {
+  Table table({.max_entries = 200, .shards = 1});
+  const Hammer hammer(table);
+  for (int i = 0; i < forks / 5; ++i) {
+    ASSERT_EQ(in_child(patience,
+                       [&] {
+                         const int mine = use(table);
+                         return mine != 0 ? mine : in_child(patience, [&] { return use(table); });
+                       }),
+              0);
+  }
+}
+
+TEST(MemoryFork, TheParentNoticesNothing) {
+  Table table({.max_entries = 1000});
+  for (int key = 0; key < 500; ++key) table.put(key, std::to_string(key));
+
+  ASSERT_EQ(in_child(patience,
+                     [&] {
+                       table.clear();
+                       return 0;
+                     }),
+            0);
+
+  EXPECT_EQ(table.size(), 500U);
+}
+
+}  // namespace
+}  // namespace dcache
