@@ -35,6 +35,7 @@ PUBLIC = {
         clock
         engine/fork
         engine/hash
+        engine/hot
         engine/lock
         engine/random
         engine/ref

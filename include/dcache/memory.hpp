@@ -31,6 +31,7 @@
 #include "dcache/clock.hpp"
 #include "dcache/engine/fork.hpp"
 #include "dcache/engine/hash.hpp"
+#include "dcache/engine/hot.hpp"
 #include "dcache/engine/lock.hpp"
 #include "dcache/engine/shard.hpp"
 #include "dcache/engine/stripes.hpp"
@@ -100,7 +101,7 @@ class Memory {
   /// A copy of the value, or nullopt. Counts, and tells the policy.
   /// For values that are dear to copy use `Memory<Key, std::shared_ptr<const T>>`.
   template <class View = Key>
-  [[gnu::always_inline]] std::optional<Value> get(const View& key) {
+  DCACHE_HOT std::optional<Value> get(const View& key) {
     Hit hit;
     find(key, Hash{}(key), hit);
     return hit ? std::optional<Value>(hit.value()) : std::nullopt;
@@ -166,7 +167,7 @@ class Memory {
   /// Looks for an entry that lives. REQUIRES: `hit` is empty.
   /// `use`: count the look-up and tell the policy.
   template <class View>
-  [[gnu::always_inline]] void find(const View& key, std::uint64_t hash, Hit& hit, bool use = true) {
+  DCACHE_HOT void find(const View& key, std::uint64_t hash, Hit& hit, bool use = true) {
     Shard& shard = this->shard(hash);
     shard.find(key, hash, hit.found_);
     if (hit && hit.found_.terms.dies != engine::no_moment) {

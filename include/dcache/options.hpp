@@ -85,7 +85,7 @@ struct MemoizeOptions {
   std::function<void(const std::function<void()>& run)> on_background = nullptr;
   /// Told why a refresh in the background failed. The old result stays.
   std::function<void(std::exception_ptr)> on_refresh_error = nullptr;
-  /// Outlives the function. Null: the machine's coarse clock.
+  /// Outlives the function, and a refresh of it that still runs. Null: the machine's coarse clock.
   const Clock* clock = nullptr;
 };
 

@@ -179,7 +179,6 @@ TEST(Hash, CoversTime) {
 
 struct Weak {
   int number;
-  friend bool operator==(const Weak&, const Weak&) = default;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <thread>
 
@@ -27,12 +28,21 @@ TEST(MemoizeThreads, ThereAreNoneBeforeTheFirstRefreshIsDue) {
   ManualClock clock;
   testing::Gate gate;
   std::atomic<bool> held{false};
+  std::atomic<bool> refreshed{false};
   const auto function = memoize(
       [&](int n) {
         if (held) gate.pass();
         return n;
       },
-      {.ttl = 10s, .stale_for = 1h, .refresh_ahead = 0.8, .clock = &clock});
+      {.ttl = 10s,
+       .stale_for = 1h,
+       .refresh_ahead = 0.8,
+       .on_background =
+           [&](const std::function<void()>& run) {
+             run();
+             refreshed = true;
+           },
+       .clock = &clock});
 
   function(1);
   function(2);
@@ -47,6 +57,7 @@ TEST(MemoizeThreads, ThereAreNoneBeforeTheFirstRefreshIsDue) {
   gate.wait_until_reached();
   EXPECT_EQ(threads(), before + 1);
   gate.open();
+  testing::wait_until([&] { return refreshed.load(); });
 }
 
 }  // namespace

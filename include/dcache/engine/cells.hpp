@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "dcache/engine/column.hpp"
+#include "dcache/engine/hot.hpp"
 #include "dcache/engine/traits.hpp"
 
 namespace dcache::engine {
@@ -38,7 +39,7 @@ struct PlainPair {
 
   std::array<Word, words> raw;
 
-  [[gnu::always_inline]] void load(const Raw& from) noexcept {
+  DCACHE_HOT void load(const Raw& from) noexcept {
     for (std::size_t i = 0; i < words; ++i) raw[i] = from[i].load(std::memory_order_acquire);
   }
   static void store(Raw& to, const Key& key, const Value& value) noexcept {
@@ -61,7 +62,7 @@ struct PlainPair<Key, Value> {
   Word raw_key;
   Word raw_value;
 
-  [[gnu::always_inline]] void load(const Raw& from) noexcept {
+  DCACHE_HOT void load(const Raw& from) noexcept {
     raw_key = from[0].load(std::memory_order_acquire);
     raw_value = from[1].load(std::memory_order_acquire);
   }
@@ -84,7 +85,7 @@ class PlainCells {
   void cover(std::size_t slots) { cells_.cover(slots); }
 
   /// A copy that may be torn unless the version says otherwise; its words are defined anyhow.
-  [[gnu::always_inline]] Pair copy(Slot slot) const noexcept {
+  DCACHE_HOT Pair copy(Slot slot) const noexcept {
     Pair pair;
     pair.load(cells_[slot].raw);
     return pair;
@@ -128,7 +129,7 @@ class PinnedCells {
     std::uint64_t hash() const noexcept { return hash_.value.load(std::memory_order_acquire); }
 
     /// False: nothing lives here. True: key and value stay as they are until `unpin`.
-    [[gnu::always_inline]] bool pin() noexcept {
+    DCACHE_HOT bool pin() noexcept {
       std::uint32_t seen = state_.load(std::memory_order_relaxed);
       while ((seen & live) != 0) {
         if (state_.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,

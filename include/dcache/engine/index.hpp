@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "dcache/engine/column.hpp"
+#include "dcache/engine/hot.hpp"
 
 namespace dcache::engine {
 
@@ -33,7 +34,7 @@ class Index {
   /// Offers to `accept(slot)` every slot whose tag fits, until it returns true.
   /// Returns that slot, or `no_slot`.
   template <class Accept>
-  [[gnu::always_inline]] Slot find(std::uint64_t hash, Accept&& accept) const {
+  DCACHE_HOT Slot find(std::uint64_t hash, Accept&& accept) const {
     const Table* const table = table_.load(std::memory_order_acquire);
     const std::size_t count = table->count;
     std::size_t at = home(hash, count);
@@ -121,7 +122,7 @@ class Index {
     return static_cast<unsigned>(high >> 56U);
   }
 
-  [[gnu::always_inline]] static unsigned matches(const Group& group, std::uint8_t wanted) noexcept {
+  DCACHE_HOT static unsigned matches(const Group& group, std::uint8_t wanted) noexcept {
     return matches(group.low.load(std::memory_order_acquire),
                    group.high.load(std::memory_order_acquire), wanted);
   }

@@ -21,6 +21,7 @@
 #include "dcache/engine/coalesce.hpp"
 #include "dcache/engine/executor.hpp"
 #include "dcache/engine/freshness.hpp"
+#include "dcache/engine/hot.hpp"
 #include "dcache/engine/signature.hpp"
 #include "dcache/engine/stripes.hpp"
 #include "dcache/memory.hpp"
@@ -58,7 +59,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
     return View(Argument<Parameters>::view(a)...);
   }
 
-  [[gnu::always_inline]] Given call(const View& view) {
+  DCACHE_HOT Given call(const View& view) {
     const std::uint64_t hash = Hash<Key>{}(view);
     typename Near::Hit hit;
     near_.find(view, hash, hit);

@@ -181,8 +181,7 @@ template <class R, class... P>
 bool Memo<R, P...>::invalidate(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
   bool erased = false;
-  const bool detached =
-      flights_.invalidate(hash, view, [&] { erased = near_.erase(view, hash); });
+  const bool detached = flights_.invalidate(hash, view, [&] { erased = near_.erase(view, hash); });
   return erased || detached;
 }
 

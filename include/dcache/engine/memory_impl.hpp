@@ -221,17 +221,21 @@ template <class K, class V, class H, class E>
 std::vector<std::pair<K, V>> Memory<K, V, H, E>::snapshot(std::size_t limit) {
   struct Ranked {
     double rank;  // The place in its shard's order, 0 to 1: orders of shards are merged by it.
+    std::size_t tie;
     typename Shard::Look look;
+
+    bool operator<(const Ranked& other) const noexcept {
+      return rank != other.rank ? rank < other.rank : tie < other.tie;
+    }
   };
   std::vector<Ranked> ranked;
   for (auto& shard : shards_) {
     auto warm = shard->hottest(shard->timed() ? now() : 0);
     const double step = 1.0 / static_cast<double>(std::max<std::size_t>(1, warm.size()));
     double rank = 0;
-    for (auto& entry : warm) ranked.push_back({rank += step, std::move(entry.look)});
+    for (auto& entry : warm) ranked.push_back({rank += step, ranked.size(), std::move(entry.look)});
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const Ranked& a, const Ranked& b) { return a.rank < b.rank; });
+  std::sort(ranked.begin(), ranked.end());
   std::vector<std::pair<K, V>> entries;
   for (const Ranked& entry : ranked) {
     if (entries.size() >= limit) break;

@@ -20,6 +20,7 @@
 
 #include "dcache/engine/column.hpp"
 #include "dcache/engine/ghost.hpp"
+#include "dcache/engine/hot.hpp"
 #include "dcache/engine/index.hpp"
 #include "dcache/engine/lock.hpp"
 #include "dcache/engine/nodes.hpp"
@@ -61,7 +62,7 @@ class alignas(64) Roster {
 
   /// True: some entry had a deadline once, so look at the times.
   bool timed() const noexcept { return dies_.exists(); }
-  [[gnu::always_inline]] Terms terms(Slot slot) const noexcept {
+  DCACHE_HOT Terms terms(Slot slot) const noexcept {
     const Moment epoch = epoch_.load(std::memory_order_acquire);
     Tick dies = dies_[slot].tick.load(std::memory_order_acquire);
     if (caps_.exists()) [[unlikely]] {

@@ -229,7 +229,7 @@ std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment 
   const auto visit = [&](Slot slot, int heat) {
     if (roster_.timed() && roster_.terms(slot).dies <= now) return;
     Warm& warm = looks.emplace_back();
-    warm.heat = heat;
+    warm.rank = static_cast<std::uint64_t>(NodeTable::hits_max - heat) << 32U | looks.size();
     if constexpr (plain) {
       warm.look.set(slot, cells_.copy(slot));
     } else {
@@ -242,8 +242,8 @@ std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment 
     done = roster_.size() <= looks.capacity();
     if (done) roster_.for_each(visit);
   }
-  std::stable_sort(looks.begin(), looks.end(),
-                   [](const Warm& a, const Warm& b) { return a.heat > b.heat; });
+  std::sort(looks.begin(), looks.end(),
+            [](const Warm& a, const Warm& b) { return a.rank < b.rank; });
   return looks;
 }
 

@@ -60,17 +60,20 @@ concept HasSignature =
     }) || (std::is_class_v<F> && requires { typename Signature<decltype(&F::operator())>::type; });
 
 namespace signature_detail {
+// Without a type for what has no signature: overload resolution asks about strings, too.
 template <class F>
-struct Of {
+struct Of {};
+template <HasSignature F>
+struct Of<F> {
   using type = typename Signature<F>::type;
 };
-template <class F>
+template <HasSignature F>
   requires std::is_class_v<F>
 struct Of<F> {
   using type = typename Signature<decltype(&F::operator())>::type;
 };
 template <class S>
-struct ResultOf;
+struct ResultOf {};
 template <class R, class... A>
 struct ResultOf<R(A...)> {
   using type = std::remove_cvref_t<R>;
