@@ -219,7 +219,7 @@ class Memory {
   [[gnu::noinline]] void drop_expired(const View& key, std::uint64_t hash, engine::Moment now) {
     shard(hash).remove(key, hash, Cause::expired, now);
   }
-  engine::Stored store_weighed(engine::Held<Key>& key, engine::Held<Value>& value,
+  engine::Stored store_weighed(typename Shard::KeyHeld& key, engine::Held<Value>& value,
                                std::uint64_t hash, std::uint64_t weight, const engine::Terms& terms,
                                engine::Moment now, const std::atomic<bool>* detached);
   bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);

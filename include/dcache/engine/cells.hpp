@@ -109,14 +109,14 @@ class PlainCells {
 /// Cells read by pinning. Keys and values of any type; those whose move is the user's code are
 /// boxed. `hashed`: the hash is kept beside the key, so that a probe compares few keys and an
 /// eviction runs no hash of the user's.
-template <class Key, class Value, bool hashed>
+template <class HeldKey, class HeldValue, bool hashed>
 class PinnedCells {
  public:
   /// One entry. It never moves, so whoever has it pinned may keep its address.
   class Cell {
    public:
-    const Key& key() const noexcept { return held_key().get(); }
-    const Value& value() const noexcept { return held_value().get(); }
+    decltype(auto) key() const noexcept { return held_key().get(); }
+    const auto& value() const noexcept { return held_value().get(); }
 
     /// Whether an entry of this hash lives here, or did a moment ago.
     bool may_be(std::uint64_t hash) const noexcept {
@@ -153,17 +153,17 @@ class PinnedCells {
     };
     struct Hashless {};
 
-    const Held<Key>& held_key() const noexcept {
-      return *std::launder(reinterpret_cast<const Held<Key>*>(key_.data()));
+    const HeldKey& held_key() const noexcept {
+      return *std::launder(reinterpret_cast<const HeldKey*>(key_.data()));
     }
-    const Held<Value>& held_value() const noexcept {
-      return *std::launder(reinterpret_cast<const Held<Value>*>(value_.data()));
+    const HeldValue& held_value() const noexcept {
+      return *std::launder(reinterpret_cast<const HeldValue*>(value_.data()));
     }
 
     std::atomic<std::uint32_t> state_{0};  // live or detached, and the number of pins.
     [[no_unique_address]] std::conditional_t<hashed, Hashed, Hashless> hash_;
-    alignas(Held<Key>) std::array<std::byte, sizeof(Held<Key>)> key_;
-    alignas(Held<Value>) std::array<std::byte, sizeof(Held<Value>)> value_;
+    alignas(HeldKey) std::array<std::byte, sizeof(HeldKey)> key_;
+    alignas(HeldValue) std::array<std::byte, sizeof(HeldValue)> value_;
   };
 
   explicit PinnedCells(unsigned shift) noexcept : cells_(shift) {}
@@ -178,11 +178,11 @@ class PinnedCells {
   }
 
   /// REQUIRES: the slot is claimed; the shard's lock.
-  void fill(Slot slot, std::uint64_t hash, Held<Key>&& key, Held<Value>&& value) noexcept {
+  void fill(Slot slot, std::uint64_t hash, HeldKey&& key, HeldValue&& value) noexcept {
     Cell& cell = cells_[slot];
     if constexpr (hashed) cell.hash_.value.store(hash, std::memory_order_release);
-    ::new (static_cast<void*>(cell.key_.data())) Held<Key>(std::move(key));
-    ::new (static_cast<void*>(cell.value_.data())) Held<Value>(std::move(value));
+    ::new (static_cast<void*>(cell.key_.data())) HeldKey(std::move(key));
+    ::new (static_cast<void*>(cell.value_.data())) HeldValue(std::move(value));
     cell.state_.store(live, std::memory_order_release);
   }
 

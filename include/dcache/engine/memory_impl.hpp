@@ -134,7 +134,7 @@ engine::Stored Memory<K, V, H, E>::store(K key, V value, std::uint64_t hash,
   const engine::Moment now = timed ? this->now() : 0;
   const std::uint64_t weight = weigher_ ? weigher_(key, value) : 0;
   engine::Held<V> held_value(std::move(value));
-  engine::Held<K> held_key(std::move(key));
+  typename Shard::KeyHeld held_key(std::move(key));
   auto stored = engine::Stored::rejected;
   if (!held_key || !held_value) {  // No memory.
     shard.remove(held_key ? held_key.get() : key, hash, Cause::replaced);
@@ -149,9 +149,10 @@ engine::Stored Memory<K, V, H, E>::store(K key, V value, std::uint64_t hash,
 
 // The user's equality runs before anybody is evicted, so that it may throw.
 template <class K, class V, class H, class E>
-engine::Stored Memory<K, V, H, E>::store_weighed(engine::Held<K>& key, engine::Held<V>& value,
-                                                 std::uint64_t hash, std::uint64_t weight,
-                                                 const engine::Terms& terms, engine::Moment now,
+engine::Stored Memory<K, V, H, E>::store_weighed(typename Shard::KeyHeld& key,
+                                                 engine::Held<V>& value, std::uint64_t hash,
+                                                 std::uint64_t weight, const engine::Terms& terms,
+                                                 engine::Moment now,
                                                  const std::atomic<bool>* detached) {
   if (generation_.load(std::memory_order_acquire) != engine::fork_generation()) recount();
   Shard& shard = this->shard(hash);

@@ -84,7 +84,7 @@ class PinnedLook {
   explicit operator bool() const noexcept { return cell_ != nullptr; }
   /// REQUIRES: not empty; so do the next two.
   Slot slot() const noexcept { return slot_; }
-  const auto& key() const noexcept { return cell_->key(); }
+  decltype(auto) key() const noexcept { return cell_->key(); }
   const auto& value() const noexcept { return cell_->value(); }
 
   void take(PinnedLook& other) noexcept { *this = std::move(other); }
@@ -114,7 +114,8 @@ class Shard {
   static constexpr bool plain = plain_entry<Key, Value, Hasher, Equal>;
   static constexpr bool hashed = !quiet_hash<Key, Hasher>;
   using Rules = ShardRules<Key, Value>;
-  using Pinned = PinnedCells<Key, Value, hashed>;
+  using KeyHeld = HeldKey<Key, Equal>;
+  using Pinned = PinnedCells<KeyHeld, Held<Value>, hashed>;
 
   explicit Shard(Rules& rules)
       : rules_(rules),
@@ -167,7 +168,7 @@ class Shard {
   void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
-  Stored store(Held<Key>&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
+  Stored store(KeyHeld&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
                const Terms& terms, Moment now, const std::atomic<bool>* detached);
 
   /// Removes the entry of `view` (if `only_if_expired`: only when its time has passed).
@@ -277,7 +278,7 @@ class Shard {
   void foresee() const noexcept;
   void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
   void retire(Slot slot, Cause cause, Graves& graves) noexcept;
-  Stored commit(Slot old, Held<Key>& key, Held<Value>& value, std::uint64_t hash,
+  Stored commit(Slot old, KeyHeld& key, Held<Value>& value, std::uint64_t hash,
                 std::uint32_t weight, const Terms& terms, Moment now, Graves& graves) noexcept;
   bool buried_later() const noexcept { return !plain || rules_.roster.buried; }
 

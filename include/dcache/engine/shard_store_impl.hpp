@@ -7,12 +7,12 @@
 namespace dcache::engine {
 
 template <class K, class V, class H, class E>
-Stored Shard<K, V, H, E>::store(Held<K>&& key, Held<V>&& value, std::uint64_t hash,
+Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, std::uint64_t hash,
                                 std::uint32_t weight, const Terms& terms, Moment now,
                                 const std::atomic<bool>* detached) {
   Stored stored = Stored::rejected;
   Graves graves(*this);
-  const K& view = key.get();
+  const auto& view = key.get();
   with_match(view, hash, [&](Slot old) {
     if (detached != nullptr && detached->load(std::memory_order_acquire)) {
       stored = Stored::refused;
@@ -36,7 +36,7 @@ Stored Shard<K, V, H, E>::store(Held<K>&& key, Held<V>&& value, std::uint64_t ha
 
 // Cannot fail any more. One change for the readers: what leaves and what comes.
 template <class K, class V, class H, class E>
-Stored Shard<K, V, H, E>::commit(Slot old, Held<K>& key, Held<V>& value, std::uint64_t hash,
+Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value, std::uint64_t hash,
                                  std::uint32_t weight, const Terms& terms, Moment now,
                                  Graves& graves) noexcept {
   const auto fill = [&](Slot slot) {
@@ -276,7 +276,11 @@ void Shard<K, V, H, E>::bury(Slot slot) noexcept {
         rules_.on_removal(copy.key(), copy.value(), cause);
       } else {
         const auto& cell = cells_.at(slot);
-        rules_.on_removal(cell.key(), cell.value(), cause);
+        if constexpr (std::is_same_v<KeyHeld, ShortText>) {
+          rules_.on_removal(K(cell.key()), cell.value(), cause);
+        } else {
+          rules_.on_removal(cell.key(), cell.value(), cause);
+        }
       }
     } catch (...) {
       rules_.listener_errors.fetch_add(1, std::memory_order_relaxed);

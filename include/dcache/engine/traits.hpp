@@ -4,11 +4,13 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -115,5 +117,52 @@ class Bare {
 
 template <class T>
 using Held = std::conditional_t<quiet_move<T>, Bare<T>, Boxed<T>>;
+
+/// Text with up to 23 characters in place: most keys then cost a look-up no further cache line.
+/// (`std::string` of libstdc++ has room for 15.)
+class ShortText {
+ public:
+  explicit ShortText(std::string&& text) noexcept {
+    if (text.size() <= room) {
+      std::memcpy(here_.data(), text.data(), text.size());
+      size_ = static_cast<unsigned char>(text.size());
+    } else {
+      auto* const far = new (std::nothrow) std::string(std::move(text));
+      std::memcpy(here_.data(), &far, sizeof far);
+      size_ = elsewhere;
+    }
+  }
+  ShortText(ShortText&& other) noexcept
+      : here_(other.here_), size_(std::exchange(other.size_, static_cast<unsigned char>(0))) {}
+  ShortText& operator=(ShortText&&) = delete;
+  ~ShortText() {
+    if (size_ == elsewhere) delete far();
+  }
+
+  /// False: there was no memory for it. What was handed in is untouched then.
+  explicit operator bool() const noexcept { return size_ != elsewhere || far() != nullptr; }
+  /// REQUIRES: true.
+  std::string_view get() const noexcept {
+    return size_ != elsewhere ? std::string_view(here_.data(), size_) : std::string_view(*far());
+  }
+
+ private:
+  static constexpr std::size_t room = 23;
+  static constexpr unsigned char elsewhere = 0xFF;
+
+  std::string* far() const noexcept {
+    std::string* text = nullptr;
+    std::memcpy(&text, here_.data(), sizeof text);
+    return text;
+  }
+
+  alignas(std::string*) std::array<char, room> here_{};
+  unsigned char size_ = 0;
+};
+
+/// How a key is held.
+template <class Key, class Equal>
+using HeldKey = std::conditional_t<std::is_same_v<Key, std::string> && quiet_equal<Key, Equal>,
+                                   ShortText, Held<Key>>;
 
 }  // namespace dcache::engine
