@@ -8,6 +8,7 @@
 /// Neither kind runs user code under the shard's lock.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -106,6 +107,12 @@ class PlainCells {
   Column<Cell> cells_;
 };
 
+/// The alignment that keeps a small cell within one cache line. Larger ones are left packed: at 56
+/// bytes padding to a line cost more in footprint than it saved.
+constexpr std::size_t cell_alignment(std::size_t size) noexcept {
+  return size > 32 ? alignof(std::uint64_t) : std::max<std::size_t>(8, std::bit_ceil(size));
+}
+
 /// Cells read by pinning. Keys and values of any type; those whose move is the user's code are
 /// boxed. `hashed`: the hash is kept beside the key, so that a probe compares few keys and an
 /// eviction runs no hash of the user's.
@@ -160,7 +167,10 @@ class PinnedCells {
       return *std::launder(reinterpret_cast<const HeldValue*>(value_.data()));
     }
 
-    std::atomic<std::uint32_t> state_{0};  // live or detached, and the number of pins.
+    static constexpr std::size_t size = (hashed ? 16 : 8) + sizeof(HeldKey) + sizeof(HeldValue);
+
+    // live or detached, and the number of pins.
+    alignas(cell_alignment(size)) std::atomic<std::uint32_t> state_{0};
     [[no_unique_address]] std::conditional_t<hashed, Hashed, Hashless> hash_;
     alignas(HeldKey) std::array<std::byte, sizeof(HeldKey)> key_;
     alignas(HeldValue) std::array<std::byte, sizeof(HeldValue)> value_;
