@@ -70,6 +70,7 @@ Pass run(const char* title, const std::vector<std::string>& calls, const Ask& as
   const auto elapsed = [&] { return std::chrono::steady_clock::now() - begun; };
 
   std::vector<std::jthread> workers;
+  workers.reserve(threads);
   for (unsigned worker = 0; worker < threads; ++worker) {
     workers.emplace_back([&] {
       for (std::size_t at = next++; at < calls.size(); at = next++) {

@@ -59,6 +59,7 @@ int main() {
   pages.clear();
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int number = 0; number < 4; ++number) {
       threads.emplace_back([&pages, number] {
         const std::string path = path_of(number);

@@ -135,7 +135,7 @@ Memoized<S> memoize(F function, MemoizeOptions<engine::result_of<S>> options = {
 
 /// A callable whose signature cannot be told is refused with a sentence.
 template <memoize_detail::Unclear F>
-void memoize(std::string, const F&, const MemoizeOptions<int>& = {}) {
+void memoize(const std::string&, const F&, const MemoizeOptions<int>& = {}) {
   memoize_detail::refuse<F>();
 }
 template <memoize_detail::Unclear F>

@@ -15,7 +15,7 @@ std::uint64_t with_byte(std::uint64_t word, unsigned byte, std::uint8_t value) n
 
 }  // namespace
 
-const Index::Table& Index::nothing() noexcept {
+const Index::Table& Index::nothing() {
   static const Table* const table = new Table(1);  // Never destroyed: tables may be static.
   return *table;
 }

@@ -29,7 +29,7 @@ class Index {
   static constexpr std::size_t group_load = 9;
   static constexpr unsigned group_size = 12;
 
-  Index() noexcept : table_(&nothing()) {}
+  Index() : table_(&nothing()) {}
 
   /// Offers to `accept(slot)` every slot whose tag fits, until it returns true.
   /// Returns that slot, or `no_slot`.
@@ -150,7 +150,7 @@ class Index {
   }
 
   // One empty group, for every index that has nothing yet.
-  static const Table& nothing() noexcept;
+  static const Table& nothing();
   void add_overflow(Group& group, int by) noexcept;
   Group& place_of(std::uint64_t hash, Slot slot, unsigned& place) noexcept;
   std::size_t next(std::size_t at) const noexcept { return at + 1 == live_->count ? 0 : at + 1; }

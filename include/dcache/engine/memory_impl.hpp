@@ -136,7 +136,8 @@ engine::Stored Memory<K, V, H, E>::store(K key, V value, std::uint64_t hash,
   engine::Held<V> held_value(std::move(value));
   typename Shard::KeyHeld held_key(std::move(key));
   auto stored = engine::Stored::rejected;
-  if (!held_key || !held_value) {  // No memory.
+  if (!held_key || !held_value) {  // No memory: what could not be held was not moved.
+    // NOLINTNEXTLINE(bugprone-use-after-move)
     shard.remove(held_key ? held_key.get() : key, hash, Cause::replaced);
   } else if (weigher_) {
     stored = store_weighed(held_key, held_value, hash, weight, terms, now, detached);

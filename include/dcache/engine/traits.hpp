@@ -128,7 +128,7 @@ class ShortText {
       size_ = static_cast<unsigned char>(text.size());
     } else {
       auto* const far = new (std::nothrow) std::string(std::move(text));
-      std::memcpy(here_.data(), &far, sizeof far);
+      std::memcpy(here_.data(), static_cast<const void*>(&far), sizeof(std::string*));
       size_ = elsewhere;
     }
   }
@@ -152,7 +152,7 @@ class ShortText {
 
   std::string* far() const noexcept {
     std::string* text = nullptr;
-    std::memcpy(&text, here_.data(), sizeof text);
+    std::memcpy(static_cast<void*>(&text), here_.data(), sizeof(std::string*));
     return text;
   }
 
