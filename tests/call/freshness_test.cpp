@@ -584,8 +584,21 @@ TEST_F(MemoizeFreshness, ARefreshThatIsRefusedLeavesTheOldResultAndIsTriedLater)
   function(1);
   clock.advance(10s);
   auto open = std::make_shared<std::latch>(1);
-  while (engine::background().submit([open] { open->wait(); })) {
-  }
+  auto held = std::make_shared<std::atomic<int>>(0);
+  const auto fill = [&] {
+    while (engine::background().submit([open, held] {
+      ++*held;
+      open->wait();
+    })) {
+    }
+  };
+  // Full for good only once every thread holds a task: one that starts late makes room again.
+  constexpr int threads = 4;
+  wait_until([&] {
+    fill();
+    return held->load() == threads;
+  });
+  fill();
 
   EXPECT_EQ(function(1), 1);
   EXPECT_EQ(function.stats().refresh_failures, 1);
