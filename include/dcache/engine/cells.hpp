@@ -51,30 +51,6 @@ struct PlainPair {
   Value value() const noexcept { return std::bit_cast<Pair>(raw).value; }
 };
 
-/// The same where each is one word, which then stay in registers: gcc 12 keeps arrays in memory,
-/// and that is a third of a hit.
-template <class Key, class Value>
-  requires(sizeof(Key) == sizeof(Value) && sizeof(Key) == alignof(Key) &&
-           sizeof(Value) == alignof(Value) && (sizeof(Key) == 8 || sizeof(Key) == 4))
-struct PlainPair<Key, Value> {
-  using Word = std::conditional_t<sizeof(Key) == 8, std::uint64_t, std::uint32_t>;
-  using Raw = std::array<std::atomic<Word>, 2>;
-
-  Word raw_key;
-  Word raw_value;
-
-  DCACHE_HOT void load(const Raw& from) noexcept {
-    raw_key = from[0].load(std::memory_order_acquire);
-    raw_value = from[1].load(std::memory_order_acquire);
-  }
-  static void store(Raw& to, const Key& key, const Value& value) noexcept {
-    to[0].store(std::bit_cast<Word>(key), std::memory_order_release);
-    to[1].store(std::bit_cast<Word>(value), std::memory_order_release);
-  }
-  Key key() const noexcept { return std::bit_cast<Key>(raw_key); }
-  Value value() const noexcept { return std::bit_cast<Value>(raw_value); }
-};
-
 /// Cells read by copying. REQUIRES: plain_entry.
 template <class Key, class Value>
 class PlainCells {

@@ -171,7 +171,7 @@ class Shard {
   Stored store(KeyHeld&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
                const Terms& terms, Moment now, const std::atomic<bool>* detached);
 
-  /// Removes the entry of `view` (if `only_if_expired`: only when its time has passed).
+  /// Removes the entry of `view` (with `expired_at`: only if its time had passed by then).
   /// True: there was one.
   template <class View>
   bool remove(const View& view, std::uint64_t hash, Cause cause, Moment expired_at = no_moment);
