@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A process forked while other threads use the table can use its copy at once.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -42,13 +43,17 @@ int use(Table& table, std::size_t most = 100) {
 
 // Writers, so that a fork finds the lock taken now and then, until this goes. They ask for no
 // memory (short texts, a table that has all it needs): gcc 12's address sanitizer has an allocator
-// whose own locks do not survive a fork.
+// whose own locks do not survive a fork. That is also why the first fork waits for all of them.
 template <class Table>
 class Hammer {
  public:
   explicit Hammer(Table& table) {
-    for (int round = 0; round < 20; ++round) use(table, round % 2 == 0 ? 100 : 200);
-    for (unsigned number = 0; number < 3; ++number) {
+    table.resize(400);  // More slots than 200 entries and those that are pinned meanwhile need.
+    for (int key = 0; key < 500; ++key) table.put(key, std::to_string(key));
+    table.resize(200);
+    use(table, 200);
+    for (int key = 0; key < 500; ++key) table.get(key);  // Misses: the policy learns at this size.
+    for (unsigned number = 0; number < turns_.size(); ++number) {
       threads_.emplace_back([this, &table, number] {
         std::mt19937_64 random(number);
         while (!done_) {
@@ -57,11 +62,13 @@ class Hammer {
           if (random() % 4 == 0) table.erase(key);
           table.put(key, std::to_string(key));
           table.get(key);
-          ++turns_;
+          ++turns_[number];
         }
       });
     }
-    while (turns_ < 10'000) std::this_thread::yield();
+    for (auto& turns : turns_) {
+      while (turns < 3000) std::this_thread::yield();
+    }
   }
   ~Hammer() {
     done_ = true;
@@ -72,7 +79,7 @@ class Hammer {
 
  private:
   std::atomic<bool> done_{false};
-  std::atomic<int> turns_{0};
+  std::array<std::atomic<int>, 3> turns_{};
   std::vector<std::thread> threads_;
 };
 
