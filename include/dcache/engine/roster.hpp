@@ -58,6 +58,10 @@ class alignas(64) Roster {
 
   std::uint32_t version() const noexcept { return version_.load(std::memory_order_acquire); }
   static bool steady(std::uint32_t version) noexcept { return (version & 1U) == 0; }
+  /// True: nothing has changed since `version`, so what was read meanwhile is so.
+  bool still(std::uint32_t version) const noexcept {
+    return steady(version) && this->version() == version;
+  }
   const Index& index() const noexcept { return index_; }
 
   /// True: some entry had a deadline once, so look at the times.

@@ -147,13 +147,19 @@ class Shard {
   /// were just written).
   template <class View>
   DCACHE_HOT void find(const View& view, std::uint64_t hash, Found& found) {
-    if (try_find(view, hash, roster_.version(), found)) [[likely]]
+    const std::uint32_t version = roster_.version();
+    const Slot first = roster_.index().first(hash);
+    if (first < Index::further) [[likely]] {
+      if (take(first, view, hash, found) && (!plain || roster_.still(version))) [[likely]]
+        return;
+    } else if (first == no_slot && roster_.still(version)) {
       return;
-    Found slow;
-    find_busy(view, hash, slow);
-    found.look.take(slow.look);
-    found.terms.dies = slow.terms.dies;
-    found.terms.review = slow.terms.review;
+    }
+    Found further;
+    find_further(view, hash, further);
+    found.look.take(further.look);
+    found.terms.dies = further.terms.dies;
+    found.terms.review = further.terms.review;
   }
 
   /// A hit on what was found: tells the policy. `now` only matters with an idle time.
@@ -225,42 +231,32 @@ class Shard {
   static unsigned shift(const Rules& rules) { return chunk_shift(rules.roster.entries_max); }
   static std::uint64_t hash_of(const void* self, Slot slot) noexcept;
 
-  // One walk through the index. False: a writer was there meanwhile and nothing was learnt.
+  // True: the entry in this slot is that of `view`; a plain one only if the version says so, too.
   template <class View>
-  DCACHE_HOT bool try_find(const View& view, std::uint64_t hash, std::uint32_t version,
-                           Found& found) {
-    const Slot slot = roster_.index().find(hash, [&](Slot candidate) {
-      if constexpr (plain) {
-        const auto copy = cells_.copy(candidate);
-        if (!Equal{}(copy.key(), view)) return false;
-        found.look.set(candidate, copy);
-        return true;
-      } else {
-        auto& cell = cells_.at(candidate);
-        if (!cell.may_be(hash) || !cell.pin()) return false;
-        Look pinned(*this, candidate, cell);
-        // The slot may have gone to another entry before it was pinned.
-        if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;
-        found.look.take(pinned);
-        return true;
-      }
-    });
-    if (slot != no_slot) {
-      if (roster_.timed()) {
-        const Terms terms = roster_.terms(slot);
-        found.terms.dies = terms.dies;
-        found.terms.review = terms.review;
-      }
-      // A pinned entry was there at the moment it was pinned: only a miss needs the version.
-      if constexpr (!plain) return true;
+  DCACHE_HOT bool take(Slot slot, const View& view, std::uint64_t hash, Found& found) {
+    if constexpr (plain) {
+      const auto copy = cells_.copy(slot);
+      if (!Equal{}(copy.key(), view)) return false;
+      found.look.set(slot, copy);
+    } else {
+      auto& cell = cells_.at(slot);
+      if (!cell.may_be(hash) || !cell.pin()) return false;
+      Look pinned(*this, slot, cell);
+      // The slot may have gone to another entry before it was pinned.
+      if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;
+      found.look.take(pinned);
     }
-    if (Roster::steady(version) && roster_.version() == version) [[likely]]
-      return true;
-    found.look.reset();
-    return false;
+    if (roster_.timed()) {
+      const Terms terms = roster_.terms(slot);
+      found.terms.dies = terms.dies;
+      found.terms.review = terms.review;
+    }
+    return true;
   }
   template <class View>
-  [[gnu::noinline]] void find_busy(const View& view, std::uint64_t hash, Found& found);
+  bool walk(const View& view, std::uint64_t hash, Found& found);
+  template <class View>
+  [[gnu::noinline]] void find_further(const View& view, std::uint64_t hash, Found& found);
   void touch_eagerly(Slot slot, Moment now) noexcept;
   struct Match {
     Slot slot = no_slot;

@@ -104,12 +104,27 @@ std::uint64_t Shard<K, V, H, E>::hash_of(const void* self, Slot slot) noexcept {
   }
 }
 
-// Writers keep it busy. With the lock, nothing changes under our eyes.
+// One walk through the index. False: a writer was there meanwhile and nothing was learnt.
 template <class K, class V, class H, class E>
 template <class View>
-void Shard<K, V, H, E>::find_busy(const View& view, std::uint64_t hash, Found& found) {
+bool Shard<K, V, H, E>::walk(const View& view, std::uint64_t hash, Found& found) {
+  const std::uint32_t version = roster_.version();
+  const Slot slot = roster_.index().find(
+      hash, [&](Slot candidate) { return take(candidate, view, hash, found); });
+  // A pinned entry was there at the moment it was pinned: only a miss needs the version.
+  if (!plain && slot != no_slot) return true;
+  if (roster_.still(version)) return true;
+  found.look.reset();
+  return false;
+}
+
+// The first candidate was not it, or writers keep the shard busy. With the lock, nothing changes
+// under our eyes.
+template <class K, class V, class H, class E>
+template <class View>
+void Shard<K, V, H, E>::find_further(const View& view, std::uint64_t hash, Found& found) {
   for (std::size_t attempt = 0; attempt < tries_max; ++attempt) {
-    if (try_find(view, hash, roster_.version(), found)) return;
+    if (walk(view, hash, found)) return;
   }
   with_match(view, hash, [&](Slot slot) {
     if (slot == no_slot) return;
