@@ -69,20 +69,55 @@ double replay(const Trace& trace, std::size_t max_entries, std::uint64_t seed) {
   return percent_of(trace, hits);
 }
 
-/// The same with several threads that take the requests from one cursor, `block` at a time.
+/// Deals the requests of a trace to threads, blocks in order. A thread that lost its core would
+/// keep its block back for as long as the scheduler likes, and the requests would be quite another
+/// trace: nobody gets a block that is more than `lag` requests ahead of one still being served.
+class Dealer {
+ public:
+  Dealer(std::size_t end, unsigned threads, std::size_t block, std::size_t lag)
+      : end_(end), block_(block), lag_(lag), serving_(threads) {}
+
+  /// The first request of the next block of `thread`, whose last one is done; false: none is left.
+  bool deal(unsigned thread, std::size_t& first) {
+    serving_[thread].at.store(next_.load());  // No later than what it gets.
+    first = next_.fetch_add(block_);
+    const bool more = first < end_;
+    serving_[thread].at.store(more ? first : end_);
+    while (more && oldest() + lag_ < first) std::this_thread::yield();
+    return more;
+  }
+
+  std::size_t end_of(std::size_t first) const { return std::min(first + block_, end_); }
+
+ private:
+  struct alignas(64) Serving {
+    std::atomic<std::size_t> at{0};
+  };
+
+  std::size_t oldest() const {
+    std::size_t oldest = end_;
+    for (const Serving& serving : serving_) oldest = std::min(oldest, serving.at.load());
+    return oldest;
+  }
+
+  const std::size_t end_;
+  const std::size_t block_;
+  const std::size_t lag_;
+  std::atomic<std::size_t> next_{0};
+  std::vector<Serving> serving_;
+};
+
+/// The same with several threads, who get `block` requests at a time.
 double replay(const Trace& trace, std::size_t max_entries, unsigned threads, std::size_t block) {
   Table table = table_of(max_entries);
-  std::atomic<std::size_t> cursor{0};
+  Dealer dealer(trace.requests.size(), threads, block, max_entries / 4);
   std::atomic<std::size_t> hits{0};
   std::latch start(threads);
-  const auto work = [&] {
+  const auto work = [&](unsigned thread) {
     start.arrive_and_wait();
-    const std::size_t end = trace.requests.size();
     std::size_t mine = 0;
-    for (;;) {
-      const std::size_t first = cursor.fetch_add(block, std::memory_order_relaxed);
-      if (first >= end) break;
-      for (std::size_t i = first; i < std::min(first + block, end); ++i) {
+    for (std::size_t i = 0; dealer.deal(thread, i);) {
+      for (const std::size_t end = dealer.end_of(i); i < end; ++i) {
         mine += request(table, key_of(trace.requests[i], 0)) ? 1 : 0;
       }
     }
@@ -90,13 +125,12 @@ double replay(const Trace& trace, std::size_t max_entries, unsigned threads, std
   };
   std::vector<std::jthread> crew;
   crew.reserve(threads);
-  for (unsigned i = 0; i < threads; ++i) crew.emplace_back(work);
+  for (unsigned i = 0; i < threads; ++i) crew.emplace_back(work, i);
   crew.clear();
   return percent_of(trace, hits);
 }
 
-/// The same, the middle one of five tries: what the scheduler does is chance, and a short trace is
-/// over before a thread that lost its core in the middle of something comes back.
+/// The same, the middle one of five tries: what the scheduler does is chance.
 double replay_often(const Trace& trace, std::size_t max_entries, unsigned threads,
                     std::size_t block) {
   double tries[5];

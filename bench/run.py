@@ -131,9 +131,9 @@ def hit_ratio(args):
           "Plain replay in percent: get, and put after a miss. Sizes are shares of the trace's "
           "unique ids; cells of at least 64 entries. dcache is the public `Memory` with its "
           "defaults, the mean of three seeds; the others are simulated in the same program.", said,
-          "## Threads", "One table shared by 16 threads that take the requests from one cursor, "
-          "singly or by blocks of up to 64 (the threads hold a quarter of the cache at most, or "
-          "the order of the requests would be quite another); the middle one of five tries.",
+          "## Threads", "One table shared by 16 threads that are dealt the requests in order, "
+          "singly or by blocks of up to 64, none more than a quarter of the cache ahead of one "
+          "still being served; the middle one of five tries.",
           crowd, "## Curves",
           "\n".join(f"![{name}](miss-ratio-{name}.svg)" for name in map(trace_name, args.files)))
     if args.traces:

@@ -14,6 +14,8 @@
 #include <memory>
 #include <vector>
 
+#include "dcache/engine/hot.hpp"
+
 namespace dcache::engine {
 
 /// The number of an entry's place in its shard.
@@ -34,7 +36,7 @@ class Column {
   explicit Column(unsigned shift) noexcept : shift_(shift), mask_((1U << shift) - 1) {}
 
   /// The element of a slot. REQUIRES: slot < size(), as seen by whoever handed out the slot.
-  T& operator[](Slot slot) const noexcept {
+  DCACHE_HOT T& operator[](Slot slot) const noexcept {
     return directory_.load(std::memory_order_acquire)[slot >> shift_][slot & mask_];
   }
 
