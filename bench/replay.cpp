@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Replays traces through dcache::Memory and through LRU, ARC and S3-FIFO, and prints hit ratios.
 //
-//   replay [--check] FILE...      hit ratios at three sizes of each trace, and the bars they must
-//   pass replay --curves FILE...       miss ratios at more sizes replay --threads N FILE...    hit
-//   ratios with one thread and with N that share one table
+//   replay [--check] FILE...
+//     hit ratios at three sizes of each trace, and the bars that they must pass
+//
+//   replay --curves FILE...
+//     miss ratios at more sizes
+//
+//   replay --threads N FILE...
+//     hit ratios with one thread and with N that share one table
 //
 // A size is a share of the trace's unique ids, cut to whole entries. "Ours" is the mean over a few
 // seeds, since the hash of a table differs from process to process.
@@ -22,6 +27,7 @@
 #include <vector>
 
 #include "dcache/memory.hpp"
+#include "support/dealer.hpp"
 
 #include "simulated.hpp"
 #include "trace.hpp"
@@ -69,48 +75,10 @@ double replay(const Trace& trace, std::size_t max_entries, std::uint64_t seed) {
   return percent_of(trace, hits);
 }
 
-/// Deals the requests of a trace to threads, blocks in order. A thread that lost its core would
-/// keep its block back for as long as the scheduler likes, and the requests would be quite another
-/// trace: nobody gets a block that is more than `lag` requests ahead of one still being served.
-class Dealer {
- public:
-  Dealer(std::size_t end, unsigned threads, std::size_t block, std::size_t lag)
-      : end_(end), block_(block), lag_(lag), serving_(threads) {}
-
-  /// The first request of the next block of `thread`, whose last one is done; false: none is left.
-  bool deal(unsigned thread, std::size_t& first) {
-    serving_[thread].at.store(next_.load());  // No later than what it gets.
-    first = next_.fetch_add(block_);
-    const bool more = first < end_;
-    serving_[thread].at.store(more ? first : end_);
-    while (more && oldest() + lag_ < first) std::this_thread::yield();
-    return more;
-  }
-
-  std::size_t end_of(std::size_t first) const { return std::min(first + block_, end_); }
-
- private:
-  struct alignas(64) Serving {
-    std::atomic<std::size_t> at{0};
-  };
-
-  std::size_t oldest() const {
-    std::size_t oldest = end_;
-    for (const Serving& serving : serving_) oldest = std::min(oldest, serving.at.load());
-    return oldest;
-  }
-
-  const std::size_t end_;
-  const std::size_t block_;
-  const std::size_t lag_;
-  std::atomic<std::size_t> next_{0};
-  std::vector<Serving> serving_;
-};
-
 /// The same with several threads, who get `block` requests at a time.
 double replay(const Trace& trace, std::size_t max_entries, unsigned threads, std::size_t block) {
   Table table = table_of(max_entries);
-  Dealer dealer(trace.requests.size(), threads, block, max_entries / 4);
+  dcache::testing::Dealer dealer(trace.requests.size(), threads, block, max_entries / 4);
   std::atomic<std::size_t> hits{0};
   std::latch start(threads);
   const auto work = [&](unsigned thread) {

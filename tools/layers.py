@@ -50,6 +50,7 @@ PUBLIC = {
         engine/column
         engine/ghost
         engine/index
+        engine/index_group
         engine/memory_impl
         engine/monitor
         engine/nodes

@@ -38,6 +38,13 @@ void Roster::postpone(Slot slot, Moment now) noexcept {
 void Roster::make_room(const Terms& terms, Moment now,
                        std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
   const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
+  // First: no slot may exist, or be made further down, that the index cannot reach.
+  if (!index_.has_room() || slots > index_.reach()) {
+    index_.prepare(entries_max_, slots);
+    begin_change();
+    index_.adopt(hash_of, context);
+    end_change();
+  }
   nodes_.cover(slots);
   if (options_.buried) graves_.cover(slots);
   if (terms.dies != no_moment || dies_.exists() || options_.idle != 0) {
@@ -51,12 +58,6 @@ void Roster::make_room(const Terms& terms, Moment now,
     // Another thread may have made the epoch of a later reading of the clock.
     const Moment epoch = epoch_.load(std::memory_order_relaxed);
     if (now > epoch && now - epoch > epoch_span) rebase(now);
-  }
-  if (!index_.has_room()) {
-    index_.prepare(index_.next_groups(entries_max_));
-    begin_change();
-    index_.adopt(hash_of, context);
-    end_change();
   }
 }
 

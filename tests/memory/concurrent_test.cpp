@@ -294,5 +294,27 @@ TEST(ConcurrentOrder, AThreadReadsItsOwnWrites) {
   EXPECT_EQ(wrong, 0);
 }
 
+// Past 65,536 slots in a shard the index has groups of another kind.
+TEST(ConcurrentOrder, NothingIsLostWhileAShardOutgrowsItsIndex) {
+  constexpr std::uint64_t entries = 70'000;
+  Memory<std::uint64_t, std::uint64_t> table({.max_entries = std::nullopt, .shards = 1});
+  std::atomic<std::uint64_t> written{0};
+  std::atomic<int> wrong{0};
+  run_together(threads, [&](int number) {
+    std::mt19937_64 random(static_cast<std::uint64_t>(number));
+    while (written < entries) {
+      if (number == 0) {
+        table.put(written, written * 3);
+        ++written;
+      } else if (const std::uint64_t end = written; end > 0) {
+        const std::uint64_t key = end - 1 - random() % std::min<std::uint64_t>(end, 1000);
+        wrong += table.get(key) != key * 3 ? 1 : 0;
+      }
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(table.size(), entries);
+}
+
 }  // namespace
 }  // namespace dcache

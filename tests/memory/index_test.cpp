@@ -18,8 +18,8 @@ namespace {
 class IndexTest : public ::testing::Test {
  protected:
   void insert(std::uint64_t hash, Slot slot) {
-    if (!index_.has_room()) {
-      index_.prepare(index_.next_groups(most_));
+    if (!index_.has_room() || slot >= index_.reach()) {
+      index_.prepare(most_, std::size_t{slot} + 1);
       index_.adopt(
           [](const void* self, Slot at) noexcept {
             return static_cast<const IndexTest*>(self)->hashes_[at];
@@ -139,26 +139,45 @@ TEST_F(IndexTest, AgreesWithAMultimapThroughEverything) {
   }
 }
 
+TEST_F(IndexTest, SlotsPastSixteenBitsWidenItAndStay) {
+  std::mt19937_64 random(2);
+  most_ = 200'000;
+  for (Slot slot = 0; slot < 90'000; ++slot) insert(random(), slot);
+  for (const auto& [hash, slot] : model_) check(hash);
+  for (Slot slot = 0; slot < 90'000; slot += 3) erase(hashes_[slot], slot);
+  for (Slot slot = 0; slot < 90'000; slot += 3) insert(random(), slot + 100'000);
+  for (const auto& [hash, slot] : model_) check(hash);
+}
+
+TEST_F(IndexTest, AFewSlotsOfHighNumbersAreEnoughToWidenIt) {
+  for (Slot slot = 0; slot < 10; ++slot) insert(slot, slot);
+  for (Slot slot = 65'530; slot < 65'545; ++slot) insert(slot, slot);
+  for (const auto& [hash, slot] : model_) check(hash);
+}
+
+std::uint64_t no_hash(const void*, Slot) noexcept { return 0; }
+
 TEST_F(IndexTest, GrowsInStepsToTheSizeThatWasAskedFor) {
-  for (const std::size_t most : {1U, 10U, 11U, 1000U, 1'000'000U}) {
-    Index index;
-    std::size_t groups = 0;
-    int steps = 0;
-    while (groups * Index::group_load < most) {
-      const std::size_t next = index.next_groups(most);
-      ASSERT_GT(next, groups);
-      ASSERT_LE(next, std::max<std::size_t>(2, most / Index::group_load + 1));
-      index.prepare(next);
-      index.adopt([](const void*, Slot) noexcept { return std::uint64_t{0}; }, nullptr);
-      groups = next;
-      ++steps;
+  for (const std::size_t reach : {1U, 100'000U}) {
+    for (const std::size_t most : {1U, 10U, 11U, 1000U, 1'000'000U}) {
+      Index index;
+      int steps = 0;
+      for (; index.capacity() < most; ++steps) {
+        const std::size_t before = index.capacity();
+        index.prepare(most, reach);
+        index.adopt(no_hash, nullptr);
+        ASSERT_GT(index.capacity(), before);
+        ASSERT_LE(index.capacity(), std::max<std::size_t>(26, most + 13));
+      }
+      EXPECT_LE(steps, 12);
     }
-    EXPECT_LE(steps, 12);
   }
 }
 
 TEST_F(IndexTest, TakesUnboundedTables) {
-  EXPECT_LT(index_.next_groups(std::numeric_limits<Slot>::max() / 2), 100U);
+  index_.prepare(std::numeric_limits<Slot>::max() / 2, 1);
+  index_.adopt(no_hash, nullptr);
+  EXPECT_LT(index_.capacity(), 1000U);
 }
 
 }  // namespace
