@@ -11,9 +11,6 @@ namespace dcache::bench {
 
 namespace {
 
-// Long enough for a start that is some 50 us apart to be noise, short enough to fit between two
-// decisions of the scheduler.
-constexpr double slice_nanoseconds = 2.5e6;
 // Before each slice, so that the piece finds the caches as it would leave them, not as the others
 // did: 100,000 entries are read in again from memory in that time.
 constexpr std::size_t warm_up_slices = 3;
@@ -113,8 +110,8 @@ void Paired::calibrate(Entry& entry) {
   for (int step = 0; step < 12; ++step) {
     const auto operations = static_cast<double>(entry.operations);
     const double taken = slice(entry).nanoseconds * operations;
-    if (taken > slice_nanoseconds / 2) return;
-    const double growth = std::clamp(slice_nanoseconds / taken, 1.1, 8.0);
+    if (taken > slice_nanoseconds_ / 2) return;
+    const double growth = std::clamp(slice_nanoseconds_ / taken, 1.1, 8.0);
     entry.operations = static_cast<std::size_t>(operations * growth);
   }
 }

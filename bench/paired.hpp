@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Times pieces of work against each other: ratios that hold on a machine that is not quiet.
 ///
-/// The pieces run in rounds, A B C A B C, each for a few milliseconds, so that what slows the
-/// machine down for a while slows all of them down. Two pieces are compared round by round: the
-/// ratio is the median of the rounds' ratios. A slice in which the scheduler took a core away is
-/// timed again. Google Benchmark starts the threads, lets them go together and takes the time.
+/// The pieces run in rounds, A B C A B C, each for a slice of a few milliseconds, so that what
+/// slows the machine down for a while slows all of them down. Two pieces are compared round by
+/// round: the ratio is the median of the rounds' ratios. A slice in which the scheduler took a core
+/// away is timed again. Google Benchmark starts the threads, lets them go together and takes the
+/// time.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +33,15 @@ struct Piece {
 
 class Paired {
  public:
+  /// Long enough for a start that is some 50 us apart to be noise, short enough to fit between two
+  /// decisions of the scheduler.
+  static constexpr double short_slice = 2.5e6;
+  /// For work that comes in bursts: absl's table cleans itself up once in 15,000 insertions or so,
+  /// and a slice must hold several of these.
+  static constexpr double long_slice = 1e7;
+
+  explicit Paired(double slice_nanoseconds) : slice_nanoseconds_(slice_nanoseconds) {}
+
   /// Returns the number of the piece. Not after `run`.
   std::size_t add(Piece piece);
 
@@ -64,6 +74,7 @@ class Paired {
   Slice slice(const Entry& entry);
   void sample(Entry& entry);
 
+  double slice_nanoseconds_;
   std::vector<Entry> entries_;
 };
 

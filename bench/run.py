@@ -103,7 +103,7 @@ def speed(args):
           "Hit: zipf 0.99 over 100,000 keys, all resident. Miss: a key never asked for before, "
           "looked up and inserted; another leaves. Mix: zipf 0.99 over 1,000,000 keys with room "
           "for 100,000, inserted when missing. Wall time for one operation of each thread; "
-          "threads share one table. All tables run in one process in turns of a few milliseconds; "
+          "threads share one table. All tables run in one process in turns of 1 to 10 milliseconds; "
           "medians.", "![ns per hit](hits.svg)", said)
     write("hits.md", block, where)
     picture = charts.bars(

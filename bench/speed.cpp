@@ -180,7 +180,7 @@ class Contest {
 
   void run_hits(std::size_t rounds) {
     const bench::Stream<Key> stream(resident, 1'000'000);
-    start();
+    start(bench::Paired::short_slice);
     add_hits<bench::Dcache>(stream);
     add_hits<bench::DcacheTtl>(stream);
     add_hits<bench::Absl>(stream);
@@ -192,7 +192,7 @@ class Contest {
   }
 
   void run_misses(std::size_t rounds) {
-    start();
+    start(bench::Paired::long_slice);
     add_misses<bench::Dcache>();
     add_misses<bench::DcacheTtl>();
     add_misses<bench::Absl>();
@@ -204,7 +204,7 @@ class Contest {
 
   void run_mix(std::size_t rounds) {
     const bench::Stream<Key> stream(10 * resident, 2'000'000);
-    start();
+    start(bench::Paired::long_slice);
     add_mix<bench::Dcache>(stream);
     add_mix<bench::DcacheTtl>(stream);
     add_mix<bench::Absl>(stream);
@@ -214,8 +214,8 @@ class Contest {
     finish(mix, rounds);
   }
 
-  void start() {
-    paired_ = std::make_unique<bench::Paired>();
+  void start(double slice_nanoseconds) {
+    paired_ = std::make_unique<bench::Paired>(slice_nanoseconds);
     runners_.clear();
   }
 

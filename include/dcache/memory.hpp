@@ -109,7 +109,14 @@ class Memory {
 
   /// Stores, replacing what was there. False: not kept (heavier than the whole table, or no
   /// memory); an older value of the key is gone then, too.
-  bool put(Key key, Value value, const PutOptions& options = {});
+  bool put(Key&& key, Value value, const PutOptions& options = {}) {
+    return put_as(std::move(key), std::move(value), options);
+  }
+  bool put(const Key& key, Value value, const PutOptions& options = {})
+    requires std::is_copy_constructible_v<Key>
+  {
+    return put_as(key, std::move(value), options);
+  }
 
   /// Forgets. True: there was an entry.
   template <class View = Key>
@@ -185,8 +192,9 @@ class Memory {
       rules_.monitor.note(hash);
   }
 
-  /// Stores with terms, unless `*detached` is set.
-  engine::Stored store(Key key, Value value, std::uint64_t hash, const engine::Terms& terms,
+  /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
+  template <class Source>
+  engine::Stored store(Source&& key, Value value, std::uint64_t hash, const engine::Terms& terms,
                        const std::atomic<bool>* detached);
 
   template <class View>
@@ -214,6 +222,8 @@ class Memory {
 
   Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 1U >> shard_shift_]; }
   void build(const Options& options);
+  template <class Source>
+  bool put_as(Source&& key, Value&& value, const PutOptions& options);
   [[gnu::noinline]] void miss(std::uint64_t hash);
   template <class View>
   [[gnu::noinline]] void drop_expired(const View& key, std::uint64_t hash, engine::Moment now) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dcache/engine/lock.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <thread>
 
 namespace dcache::engine {
@@ -9,6 +11,9 @@ namespace {
 // The passages behind the lock take 50 to 200 ns: longer than this many looks and the holder is
 // off its core, where spinning only keeps it from coming back.
 constexpr int spins_max = 64;
+constexpr int yields_max = 8;
+constexpr std::chrono::microseconds nap_first{20};
+constexpr std::chrono::microseconds nap_longest{640};
 
 inline void pause_core() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -22,30 +27,24 @@ inline void pause_core() noexcept {
 
 bool Lock::lock_contended() noexcept {
   const std::uint32_t mine = held_mark();
-  for (int spin = 0;; ++spin) {
+  std::chrono::microseconds nap = nap_first;
+  for (int look = 0;; ++look) {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
-    const bool left_behind = (seen & held) != 0 && ((seen ^ mine) & ~(held | waiters)) != 0;
+    const bool left_behind = seen != free && seen != mine;
     if (seen == free || left_behind) {
-      // Whoever waited keeps the mark of waiters: there may be others behind it.
-      const std::uint32_t next = spin < spins_max ? mine : mine | waiters;
-      if (word_.compare_exchange_weak(seen, next, std::memory_order_acquire,
+      if (word_.compare_exchange_weak(seen, mine, std::memory_order_acquire,
                                       std::memory_order_relaxed)) {
         return left_behind;
       }
-      continue;
-    }
-    if (spin < spins_max) {
+    } else if (look < spins_max) {
       pause_core();
-      continue;
+    } else if (look < spins_max + yields_max) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(nap);
+      nap = std::min(2 * nap, nap_longest);
     }
-    if ((seen & waiters) == 0 &&
-        !word_.compare_exchange_weak(seen, seen | waiters, std::memory_order_relaxed)) {
-      continue;
-    }
-    word_.wait(seen | waiters, std::memory_order_relaxed);
   }
 }
-
-void Lock::wake() noexcept { word_.notify_one(); }
 
 }  // namespace dcache::engine

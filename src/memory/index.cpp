@@ -31,7 +31,7 @@ void Index::prepare(std::size_t entries_max, std::size_t reach) {
   const auto groups_for = [wide](std::size_t entries) {
     return wide ? WideGroup::groups_for(entries) : NarrowGroup::groups_for(entries);
   };
-  const std::size_t least = std::max<std::size_t>({2, live_count_ + 1, groups_for(size_ + 1)});
+  const std::size_t least = std::max<std::size_t>({2, live_count_ + 1, groups_for(size() + 1)});
   prepared_count_ = step(groups_for(entries_max), least);
   prepared_ = wide ? IndexGroups(add_table(wide_, prepared_count_))
                    : IndexGroups(add_table(narrow_, prepared_count_));
@@ -45,7 +45,7 @@ void Index::adopt(std::uint64_t (*hash_of)(const void*, Slot) noexcept,
   live_count_ = prepared_count_;
   capacity_ = live_.wide() ? WideGroup::capacity(live_count_) : NarrowGroup::capacity(live_count_);
   reach_ = live_.wide() ? std::numeric_limits<Slot>::max() : narrow_reach;
-  size_ = 0;
+  size_.store(0, std::memory_order_relaxed);
   if (old_count > 0) {
     old.visit([&](const auto* groups) { move_in(groups, old_count, hash_of, context); });
   }
@@ -67,62 +67,11 @@ void Index::move_in(const Group* groups, std::size_t count,
   }
 }
 
-void Index::insert(std::uint64_t hash, Slot slot) noexcept {
-  live_.visit([&](auto* groups) {
-    for (std::size_t at = home(hash, live_count_);; at = next(at, live_count_)) {
-      auto& group = groups[at];
-      const unsigned empty = group.matches(0);
-      if (empty == 0) [[unlikely]] {
-        group.add_overflow(+1);
-        continue;
-      }
-      const auto place = static_cast<unsigned>(std::countr_zero(empty));
-      group.set_slot(place, slot);
-      group.set_tag(place, tag(hash));
-      return;
-    }
-  });
-  ++size_;
-}
-
-void Index::replace(std::uint64_t hash, Slot from, Slot to) noexcept {
-  live_.visit([&](auto* groups) {
-    unsigned place = 0;
-    place_of(groups, hash, from, place).set_slot(place, to);
-  });
-}
-
-void Index::erase(std::uint64_t hash, Slot slot) noexcept {
-  live_.visit([&](auto* groups) {
-    unsigned place = 0;
-    auto& last = place_of(groups, hash, slot, place);
-    last.set_tag(place, 0);
-    std::size_t at = home(hash, live_count_);
-    while (&groups[at] != &last) [[unlikely]] {
-      groups[at].add_overflow(-1);
-      at = next(at, live_count_);
-    }
-  });
-  --size_;
-}
-
 void Index::clear() noexcept {
   live_.visit([&](auto* groups) {
     for (std::size_t at = 0; at < live_count_; ++at) groups[at].clear();
   });
-  size_ = 0;
-}
-
-template <class Group>
-Group& Index::place_of(Group* groups, std::uint64_t hash, Slot slot,
-                       unsigned& place) const noexcept {
-  for (std::size_t at = home(hash, live_count_);; at = next(at, live_count_)) {
-    Group& group = groups[at];
-    for (unsigned match = group.matches(tag(hash)); match != 0; match &= match - 1) {
-      place = static_cast<unsigned>(std::countr_zero(match));
-      if (group.slot(place) == slot) return group;
-    }
-  }
+  size_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace dcache::engine

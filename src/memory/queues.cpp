@@ -22,15 +22,22 @@ void Queues::set_capacity(std::uint64_t capacity) noexcept {
 void Queues::set_knobs(Knobs knobs) noexcept {
   knobs_ = knobs;
   small_target_ = std::max<std::uint64_t>(1, percent_of(capacity_, knobs.small_percent));
+  small_limit_ = small_target_ + small_target_ / 8;
 }
 
+// What a young entry is hit does not count, so what its slot was hit before need not be wiped.
 [[gnu::flatten]] void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
-  nodes_->set_hits(slot, 0);
-  if (nodes_->weight(slot) == 0) return push(pinned, slot);
-  if (from_ghost || policy_ == Policy::lru) return push(main, slot);
-  const bool ageless = knobs_.youth_shift == 64 && youth_.count == 0;
-  push(ageless ? old : young, slot);
-  if (!ageless) age();
+  const bool ageless = knobs_.youth_shift == no_youth && youth_.count == 0;
+  const bool weightless = nodes_->weight(slot) == 0;
+  if (from_ghost || ageless || weightless || policy_ == Policy::lru) [[unlikely]] {
+    nodes_->set_hits(slot, 0);
+    if (weightless) return push(pinned, slot);
+    if (from_ghost || policy_ == Policy::lru) return push(main, slot);
+    push(old, slot);
+  } else {
+    push(young, slot);
+    age();
+  }
   spill(slot);
 }
 
@@ -111,10 +118,6 @@ std::uint32_t Queues::any() const noexcept {
   return no_slot;
 }
 
-std::uint64_t Queues::youth_target() const noexcept {
-  return knobs_.youth_shift < 64 ? rings_[small_ring].weight >> knobs_.youth_shift : 0;
-}
-
 Queues::RingIndex Queues::ring_of(Queue queue) noexcept {
   if (queue == main) return main_ring;
   return queue == pinned ? pinned_ring : small_ring;
@@ -178,7 +181,7 @@ void Queues::age() noexcept {
 // The slack of an eighth keeps unequal weights from leaking cold entries into main. Without this
 // move a loop never gains from a falling target: 7.9 % of hits instead of 9.8 (lirs-loop, 101).
 void Queues::spill(std::uint32_t newcomer) noexcept {
-  const auto limit = small_target_ + small_target_ / 8 + nodes_->weight(newcomer);
+  const auto limit = small_limit_ + nodes_->weight(newcomer);
   for (int moved = 0; moved < moves_max && rings_[small_ring].weight >= limit; ++moved) {
     const auto slot = oldest(small_ring);
     if (queue_of(slot) == young) return;

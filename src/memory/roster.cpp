@@ -14,13 +14,13 @@ constexpr Moment epoch_span = Moment{1} << 31U;
 }  // namespace
 
 Roster::Roster(const RosterOptions& options)
-    : options_(options),
-      entries_max_(options.entries_max),
-      nodes_(chunk_shift(options.entries_max), options.weighted),
-      queues_(nodes_, options.policy),
+    : nodes_(chunk_shift(options.entries_max), options.weighted),
       dies_(chunk_shift(options.entries_max)),
       reviews_(chunk_shift(options.entries_max)),
       caps_(chunk_shift(options.entries_max)),
+      options_(options),
+      entries_max_(options.entries_max),
+      queues_(nodes_, options.policy),
       wheel_(chunk_shift(options.entries_max)),
       graves_(chunk_shift(options.entries_max)) {
   queues_.set_capacity(options.weighted ? options.weight_share : options.entries_max);
@@ -54,20 +54,22 @@ void Roster::make_room(const Terms& terms, Moment now,
     wheel_.cover(slots);
     if (options_.idle != 0) caps_.cover(slots);
     if (terms.review != no_moment || reviews_.exists()) reviews_.cover(slots);
-    dies_.cover(slots);  // Last: it is what tells readers to look at the times.
+    dies_.cover(slots);
+    times_.store(static_cast<std::uint8_t>(mortal | (reviews_.exists() ? reviewed : 0) |
+                                           (caps_.exists() ? capped : 0)),
+                 std::memory_order_release);
     // Another thread may have made the epoch of a later reading of the clock.
     const Moment epoch = epoch_.load(std::memory_order_relaxed);
     if (now > epoch && now - epoch > epoch_span) rebase(now);
   }
 }
 
-void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight, const Terms& terms,
-                   Moment now) noexcept {
+[[gnu::flatten]] void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight,
+                                    const Terms& terms, Moment now) noexcept {
   nodes_.set_weight(slot, weight);
   if (dies_.exists()) set_terms(slot, terms, now);
   index_.insert(hash, slot);
   queues_.insert(slot, ghost_.take(hash));
-  size_.store(index_.size(), std::memory_order_relaxed);
 }
 
 void Roster::succeed(Slot from, Slot to, std::uint64_t hash, std::uint32_t weight,
@@ -86,11 +88,10 @@ void Roster::renew(Slot slot, std::uint32_t weight, const Terms& terms, Moment n
   if (dies_.exists()) set_terms(slot, terms, now);
 }
 
-void Roster::leave(Slot slot, std::uint64_t hash) noexcept {
+[[gnu::flatten]] void Roster::leave(Slot slot, std::uint64_t hash) noexcept {
   index_.erase(hash, slot);
   if (present(slot)) queues_.erase(slot);
   if (dies_.exists()) wheel_.cancel(slot);
-  size_.store(index_.size(), std::memory_order_relaxed);
 }
 
 void Roster::take_returned() noexcept {
@@ -128,7 +129,6 @@ Slot Roster::abandon() noexcept {
   for (Slot slot = 0; slot < fresh_; ++slot) nodes_.queue(slot) = Queue::nowhere;
   free_ = no_slot;
   returned_.store(no_slot, std::memory_order_relaxed);
-  size_.store(0, std::memory_order_relaxed);
   end_change();
   return std::exchange(fresh_, 0);
 }

@@ -37,8 +37,8 @@ TEST(Lock, CanBeTriedWithoutWaiting) {
   lock.unlock();
 }
 
-TEST(Lock, WakesEveryoneWhoParked) {
-  // The holder stays away long enough for all to park, round after round.
+TEST(Lock, LetsEveryoneInWhoWaitsLong) {
+  // The holder stays away long enough for all to sleep, round after round.
   Lock lock;
   std::atomic<int> inside{0};
   for (int round = 0; round < 50; ++round) {
@@ -88,7 +88,7 @@ TEST(Lock, IsTakenOverWithWaitersThatAreGoneToo) {
     lock.unlock();
   });
   while (!waiting) std::this_thread::yield();
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // It parks; if not, that is fine too.
+  for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // It sleeps; if not, that is fine too.
 
   EXPECT_EQ(in_child(10,
                      [&] {

@@ -582,6 +582,54 @@ TEST(MemoryKeys, TextOfAnyLengthAndContent) {
   }
 }
 
+TEST(MemoryKeys, TextOfAnyLengthLeavesAndComesBack) {
+  const auto text = [](std::size_t i) { return std::to_string(i) + std::string(i % 40, 'x'); };
+  Memory<std::string, std::size_t> table({.max_entries = 200});
+  for (std::size_t round = 0; round < 3; ++round) {
+    for (std::size_t i = 0; i < 2000; ++i) {
+      ASSERT_TRUE(table.put(text(i), i));
+      ASSERT_EQ(table.get(text(i)), i);
+    }
+    EXPECT_LE(table.size(), 200U);
+  }
+  for (const auto& [key, value] : table.snapshot()) {
+    EXPECT_EQ(key, text(value));
+    EXPECT_TRUE(table.erase(key));
+  }
+  EXPECT_EQ(table.size(), 0U);
+}
+
+TEST(MemoryKeys, AreCopiedOrMovedInAsTheyAreGiven) {
+  Memory<std::string, int> table;
+  std::string key(100, 'k');
+  EXPECT_TRUE(table.put(key, 1));
+  EXPECT_EQ(key, std::string(100, 'k')) << "a copy was taken";
+  EXPECT_TRUE(table.put(std::move(key), 2));
+  EXPECT_EQ(table.get(std::string(100, 'k')), 2);
+  EXPECT_EQ(table.size(), 1U);
+
+  struct Boxed {  // Copying is the user's code.
+    std::string text;
+    explicit Boxed(std::string from) : text(std::move(from)) {}
+    Boxed(const Boxed& other) : text(other.text + "'") {}
+    Boxed& operator=(const Boxed&) = delete;
+    bool operator==(const Boxed& other) const { return text.front() == other.text.front(); }
+  };
+  struct FrontHash {
+    std::uint64_t operator()(const Boxed& boxed) const {
+      return engine::Hash<char>{}(boxed.text.front());
+    }
+  };
+  Memory<Boxed, int, FrontHash> boxed;
+  const Boxed mine("a");
+  EXPECT_TRUE(boxed.put(mine, 1));
+  EXPECT_EQ(mine.text, "a");
+  EXPECT_EQ(boxed.get(mine), 1);
+
+  Memory<std::unique_ptr<int>, int> moved;
+  EXPECT_TRUE(moved.put(std::make_unique<int>(3), 3)) << "a key that cannot be copied";
+}
+
 TEST(MemoryKeys, ANumberIsFoundByAnyTypeThatPutTakes) {
   Memory<std::uint64_t, int> wide;
   wide.put(1, 10);

@@ -100,9 +100,12 @@ class PinnedCells {
    public:
     decltype(auto) key() const noexcept { return held_key().get(); }
     const auto& value() const noexcept { return held_value().get(); }
+    const HeldKey& held_key() const noexcept {
+      return *std::launder(reinterpret_cast<const HeldKey*>(key_.data()));
+    }
 
     /// Whether an entry of this hash lives here, or did a moment ago.
-    bool may_be(std::uint64_t hash) const noexcept {
+    DCACHE_HOT bool may_be(std::uint64_t hash) const noexcept {
       if constexpr (hashed) {
         return this->hash() == hash;
       } else {
@@ -124,7 +127,7 @@ class PinnedCells {
     }
 
     /// True: the entry was detached meanwhile and this was its last pin. The caller buries it.
-    bool unpin() noexcept {
+    DCACHE_HOT bool unpin() noexcept {
       return state_.fetch_sub(1, std::memory_order_acq_rel) == (detached | 1U);
     }
 
@@ -136,9 +139,6 @@ class PinnedCells {
     };
     struct Hashless {};
 
-    const HeldKey& held_key() const noexcept {
-      return *std::launder(reinterpret_cast<const HeldKey*>(key_.data()));
-    }
     const HeldValue& held_value() const noexcept {
       return *std::launder(reinterpret_cast<const HeldValue*>(value_.data()));
     }
@@ -155,7 +155,7 @@ class PinnedCells {
   explicit PinnedCells(unsigned shift) noexcept : cells_(shift) {}
 
   void cover(std::size_t slots) { cells_.cover(slots); }
-  Cell& at(Slot slot) const noexcept { return cells_[slot]; }
+  DCACHE_HOT Cell& at(Slot slot) const noexcept { return cells_[slot]; }
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(&cells_.held(slot), 1); }
 
   /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.

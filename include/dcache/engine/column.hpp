@@ -33,7 +33,10 @@ inline unsigned chunk_shift(std::size_t slots_max) noexcept {
 template <class T>
 class Column {
  public:
-  explicit Column(unsigned shift) noexcept : shift_(shift), mask_((1U << shift) - 1) {}
+  /// Chunks of 2^shift elements, shift <= 16.
+  explicit Column(unsigned shift) noexcept
+      : mask_(static_cast<std::uint16_t>((1U << shift) - 1)),
+        shift_(static_cast<std::uint8_t>(shift)) {}
 
   /// The element of a slot. REQUIRES: slot < size(), as seen by whoever handed out the slot.
   DCACHE_HOT T& operator[](Slot slot) const noexcept {
@@ -41,10 +44,10 @@ class Column {
   }
 
   /// The same for the holder of the shard's lock, who may keep addresses in registers.
-  T& held(Slot slot) const noexcept { return chunks_[slot >> shift_][slot & mask_]; }
+  T& held(Slot slot) const noexcept { return held_[slot >> shift_][slot & mask_]; }
 
   /// How many slots there is memory for. REQUIRES: the shard's lock.
-  std::size_t size() const noexcept { return chunks_.size() << shift_; }
+  std::size_t size() const noexcept { return std::size_t{chunks_} << shift_; }
 
   /// False until the first `cover`: the property is off and costs nothing.
   bool exists() const noexcept { return directory_.load(std::memory_order_acquire) != nullptr; }
@@ -56,37 +59,50 @@ class Column {
   }
 
  private:
+  struct Owned {
+    std::vector<std::unique_ptr<T[]>> chunks;
+    std::vector<std::unique_ptr<T*[]>> directories;
+    std::size_t directory_size = 0;
+  };
+
   void grow(std::size_t slots) {
-    const std::size_t wanted = (slots + (std::size_t{1} << shift_) - 1) >> shift_;
-    chunks_.reserve(wanted);
-    directories_.reserve(directories_.size() + 1);
+    if (!owned_) owned_ = std::make_unique<Owned>();
+    const std::size_t wanted = (slots + mask_) >> shift_;
+    auto& chunks = owned_->chunks;
+    chunks.reserve(wanted);
+    owned_->directories.reserve(owned_->directories.size() + 1);
     std::unique_ptr<T*[]> grown;
-    if (wanted > directory_size_) grown = std::make_unique<T*[]>(std::max(wanted, 2 * wanted - 2));
-    std::vector<std::unique_ptr<T[]>> added(wanted - chunks_.size());
-    for (auto& chunk : added) chunk = std::make_unique<T[]>(std::size_t{1} << shift_);
-    for (auto& chunk : added) chunks_.push_back(std::move(chunk));
-    publish(std::move(grown), wanted);
+    const std::size_t room = std::max(wanted, 2 * wanted - 2);
+    if (wanted > owned_->directory_size) grown = std::make_unique<T*[]>(room);
+    std::vector<std::unique_ptr<T[]>> added(wanted - chunks.size());
+    for (auto& chunk : added) chunk = std::make_unique<T[]>(std::size_t{mask_} + 1);
+    for (auto& chunk : added) chunks.push_back(std::move(chunk));
+    if (grown) owned_->directory_size = room;
+    publish(std::move(grown));
   }
 
   // Readers may still hold the old directory: it stays. All directories together take less than
   // twice the last one. A directory is published with every chunk in its place.
-  void publish(std::unique_ptr<T*[]> grown, std::size_t wanted) noexcept {
-    T** const directory = grown ? grown.get() : directories_.back().get();
-    for (std::size_t i = 0; i < wanted; ++i) {
-      if (directory[i] != chunks_[i].get()) directory[i] = chunks_[i].get();
+  void publish(std::unique_ptr<T*[]> grown) noexcept {
+    const auto& chunks = owned_->chunks;
+    T** const directory = grown ? grown.get() : held_;
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      if (directory[i] != chunks[i].get()) directory[i] = chunks[i].get();
     }
+    chunks_ = static_cast<std::uint32_t>(chunks.size());
     if (!grown) return;
-    directory_size_ = std::max(wanted, 2 * wanted - 2);
-    directories_.push_back(std::move(grown));
+    held_ = directory;
+    owned_->directories.push_back(std::move(grown));
     directory_.store(directory, std::memory_order_release);
   }
 
-  const unsigned shift_;
-  const unsigned mask_;
+  // Half a cache line with all that is read: a hit reads up to three columns.
   std::atomic<T**> directory_{nullptr};
-  std::size_t directory_size_ = 0;
-  std::vector<std::unique_ptr<T[]>> chunks_;
-  std::vector<std::unique_ptr<T*[]>> directories_;
+  const std::uint16_t mask_;
+  const std::uint8_t shift_;
+  std::uint32_t chunks_ = 0;
+  T** held_ = nullptr;
+  std::unique_ptr<Owned> owned_;
 };
 
 }  // namespace dcache::engine

@@ -6,6 +6,8 @@
 
 #if defined(__OPTIMIZE__)
 #define DCACHE_HOT [[gnu::always_inline]]
+#define DCACHE_HOT_LAMBDA __attribute__((always_inline))
 #else
 #define DCACHE_HOT
+#define DCACHE_HOT_LAMBDA
 #endif

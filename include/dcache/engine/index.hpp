@@ -35,6 +35,9 @@ class Index {
     return first(groups.as<NarrowGroup>()[home(hash, count)], hash);
   }
 
+  /// Entries; also for whoever holds no lock.
+  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
   /// Offers to `accept(slot)` every slot whose tag fits, until it returns true.
   /// Returns that slot, or `no_slot`.
   template <class Accept>
@@ -68,11 +71,9 @@ class Index {
   /// Entries there is room for.
   std::size_t capacity() const noexcept { return capacity_; }
   /// True: `insert` of one more entry has a place without growing.
-  bool has_room() const noexcept { return size_ < capacity_; }
+  bool has_room() const noexcept { return size() < capacity_; }
   /// Slots below this may be inserted.
   std::size_t reach() const noexcept { return reach_; }
-
-  std::size_t size() const noexcept { return size_; }
 
   /// Makes a larger table, one step of those that end with room for `entries_max`, still empty and
   /// not in use; for slots below `reach`. Throws std::bad_alloc.
@@ -119,6 +120,9 @@ class Index {
     return group.overflow() == 0 ? no_slot : further;
   }
 
+  void count_entries(std::ptrdiff_t by) noexcept {
+    size_.store(size() + static_cast<std::size_t>(by), std::memory_order_relaxed);
+  }
   template <class Group>
   Group& place_of(Group* groups, std::uint64_t hash, Slot slot, unsigned& place) const noexcept;
   template <class Group>
@@ -134,7 +138,7 @@ class Index {
   // The same for the holder of the lock, who may write; nothing at first.
   IndexGroups live_;
   std::size_t live_count_ = 0;
-  std::size_t size_ = 0;
+  std::atomic<std::size_t> size_{0};  // Written by the holder of the lock.
   std::size_t capacity_ = 0;
   std::size_t reach_ = 0;
   IndexGroups prepared_;
@@ -144,5 +148,56 @@ class Index {
   std::vector<std::unique_ptr<NarrowGroup[]>> narrow_;
   std::vector<std::unique_ptr<WideGroup[]>> wide_;
 };
+
+inline void Index::insert(std::uint64_t hash, Slot slot) noexcept {
+  live_.visit([&](auto* groups) {
+    for (std::size_t at = home(hash, live_count_);; at = next(at, live_count_)) {
+      auto& group = groups[at];
+      const unsigned empty = group.matches(0);
+      if (empty == 0) [[unlikely]] {
+        group.add_overflow(+1);
+        continue;
+      }
+      const auto place = static_cast<unsigned>(std::countr_zero(empty));
+      group.set_slot(place, slot);
+      group.set_tag(place, tag(hash));
+      return;
+    }
+  });
+  count_entries(+1);
+}
+
+inline void Index::replace(std::uint64_t hash, Slot from, Slot to) noexcept {
+  live_.visit([&](auto* groups) {
+    unsigned place = 0;
+    place_of(groups, hash, from, place).set_slot(place, to);
+  });
+}
+
+inline void Index::erase(std::uint64_t hash, Slot slot) noexcept {
+  live_.visit([&](auto* groups) {
+    unsigned place = 0;
+    auto& last = place_of(groups, hash, slot, place);
+    last.set_tag(place, 0);
+    std::size_t at = home(hash, live_count_);
+    while (&groups[at] != &last) [[unlikely]] {
+      groups[at].add_overflow(-1);
+      at = next(at, live_count_);
+    }
+  });
+  count_entries(-1);
+}
+
+template <class Group>
+Group& Index::place_of(Group* groups, std::uint64_t hash, Slot slot,
+                       unsigned& place) const noexcept {
+  for (std::size_t at = home(hash, live_count_);; at = next(at, live_count_)) {
+    Group& group = groups[at];
+    for (unsigned match = group.matches(tag(hash)); match != 0; match &= match - 1) {
+      place = static_cast<unsigned>(std::countr_zero(match));
+      if (group.slot(place) == slot) return group;
+    }
+  }
+}
 
 }  // namespace dcache::engine

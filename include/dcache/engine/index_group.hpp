@@ -38,8 +38,7 @@ class alignas(places_of_group < 12 ? 32 : 64) IndexGroup {
 
   /// One bit a place whose tag is `wanted`; 0 finds the empty places.
   DCACHE_HOT unsigned matches(std::uint8_t wanted) const noexcept {
-    return bytes_equal(word(0), word(1), word(2), tag_words > 3 ? word(tag_words - 1) : 0, wanted) &
-           ((1U << places) - 1);
+    return bytes_equal(low(), high(), wanted) & ((1U << places) - 1);
   }
 
   Slot slot(unsigned place) const noexcept {
@@ -47,7 +46,7 @@ class alignas(places_of_group < 12 ? 32 : 64) IndexGroup {
   }
 
   /// How many entries had to go further.
-  unsigned overflow() const noexcept { return word(tag_words - 1) >> 24U; }
+  unsigned overflow() const noexcept { return static_cast<unsigned>(high() >> (8 * last)); }
 
   // What follows is for the holder of the shard's lock, within a change.
 
@@ -55,45 +54,53 @@ class alignas(places_of_group < 12 ? 32 : 64) IndexGroup {
     numbers_[place].store(static_cast<Number>(slot), std::memory_order_release);
   }
 
-  void set_tag(unsigned place, std::uint8_t tag) noexcept { set_byte(place, tag); }
+  // Most groups have their tags in the first word: the branch is well predicted.
+  void set_tag(unsigned place, std::uint8_t tag) noexcept {
+    if (place < 8) [[likely]] {
+      low_.store(with_byte(low(), place, tag), std::memory_order_release);
+    } else {
+      set_high(place - 8, tag);
+    }
+  }
 
   /// Past 255 the count is no longer exact and stays.
   void add_overflow(int by) noexcept {
     const unsigned count = overflow();
     if (count == 255) return;
-    set_byte(4 * tag_words - 1, static_cast<std::uint8_t>(static_cast<int>(count) + by));
+    set_high(last, static_cast<std::uint8_t>(static_cast<int>(count) + by));
   }
 
   void clear() noexcept {
-    for (auto& word : words_) word.store(0, std::memory_order_release);
+    low_.store(0, std::memory_order_release);
+    high_.store(0, std::memory_order_release);
   }
 
  private:
-  static constexpr unsigned tag_words = (places + 4) / 4;
+  using High = std::conditional_t<(places > 11), std::uint64_t, std::uint32_t>;
+  static constexpr unsigned last = sizeof(High) - 1;  // The byte with the count of the overflow.
 
-  DCACHE_HOT std::uint32_t word(unsigned i) const noexcept {
-    return words_[i].load(std::memory_order_acquire);
+  DCACHE_HOT std::uint64_t low() const noexcept { return low_.load(std::memory_order_acquire); }
+  DCACHE_HOT High high() const noexcept { return high_.load(std::memory_order_acquire); }
+
+  template <class Word>
+  static Word with_byte(Word word, unsigned at, std::uint8_t byte) noexcept {
+    return (word & ~(Word{0xFF} << (8 * at))) | Word{byte} << (8 * at);
   }
-
-  // Without a branch on where it is: it would be mispredicted every other time.
-  void set_byte(unsigned at, std::uint8_t value) noexcept {
-    const unsigned shift = at % 4 * 8;
-    const std::uint32_t others = word(at / 4) & ~(std::uint32_t{0xFF} << shift);
-    words_[at / 4].store(others | std::uint32_t{value} << shift, std::memory_order_release);
+  void set_high(unsigned at, std::uint8_t byte) noexcept {
+    high_.store(with_byte(high(), at, byte), std::memory_order_release);
   }
 
   // One bit a byte that is `wanted`. DCACHE_PORTABLE is for the test of the other way.
-  DCACHE_HOT static std::uint32_t bytes_equal(std::uint32_t a, std::uint32_t b, std::uint32_t c,
-                                              std::uint32_t d, std::uint8_t wanted) noexcept {
+  DCACHE_HOT static std::uint32_t bytes_equal(std::uint64_t low, std::uint64_t high,
+                                              std::uint8_t wanted) noexcept {
 #if defined(__SSE2__) && !defined(DCACHE_PORTABLE)
-    using Words = std::uint32_t __attribute__((vector_size(16)));
+    using Words = std::uint64_t __attribute__((vector_size(16)));
     using Bytes = char __attribute__((vector_size(16)));
     const Bytes equal =
-        std::bit_cast<Bytes>(Words{a, b, c, d}) == (Bytes{} + static_cast<char>(wanted));
+        std::bit_cast<Bytes>(Words{low, high}) == (Bytes{} + static_cast<char>(wanted));
     return static_cast<std::uint32_t>(__builtin_ia32_pmovmskb128(equal));
 #else
-    return bytes_equal(a | std::uint64_t{b} << 32U, wanted) |
-           bytes_equal(c | std::uint64_t{d} << 32U, wanted) << 8U;
+    return bytes_equal(low, wanted) | bytes_equal(high, wanted) << 8U;
 #endif
   }
 
@@ -105,9 +112,10 @@ class alignas(places_of_group < 12 ? 32 : 64) IndexGroup {
     return static_cast<std::uint32_t>((zero >> 7U) * 0x0102040810204080U >> 56U);
   }
 
-  // Four tags in a word; the last byte of all is the overflow count. A tag of zero is an empty
-  // place.
-  std::array<std::atomic<std::uint32_t>, tag_words> words_{};
+  // Eight tags, then the others, then, in the last byte, the count of the overflow. A tag of zero
+  // is an empty place.
+  std::atomic<std::uint64_t> low_{0};
+  std::atomic<High> high_{0};
   std::array<std::atomic<Number>, places> numbers_{};
 };
 

@@ -116,17 +116,19 @@ void Memory<K, V, H, E>::miss(std::uint64_t hash) {
 }
 
 template <class K, class V, class H, class E>
-bool Memory<K, V, H, E>::put(K key, V value, const PutOptions& options) {
+template <class Source>
+bool Memory<K, V, H, E>::put_as(Source&& key, V&& value, const PutOptions& options) {
   memory_detail::require_positive("ttl", options.ttl, "the ttl of the table");
   const std::uint64_t hash = H{}(key);
   engine::Terms terms;
   if (const auto& ttl = options.ttl ? options.ttl : ttl_) terms.dies = after(*ttl);
-  const auto stored = store(std::move(key), std::move(value), hash, terms, nullptr);
+  const auto stored = store(std::forward<Source>(key), std::move(value), hash, terms, nullptr);
   return stored == engine::Stored::inserted || stored == engine::Stored::replaced;
 }
 
 template <class K, class V, class H, class E>
-engine::Stored Memory<K, V, H, E>::store(K key, V value, std::uint64_t hash,
+template <class Source>
+engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t hash,
                                          const engine::Terms& terms,
                                          const std::atomic<bool>* detached) {
   Shard& shard = this->shard(hash);
@@ -134,7 +136,7 @@ engine::Stored Memory<K, V, H, E>::store(K key, V value, std::uint64_t hash,
   const engine::Moment now = timed ? this->now() : 0;
   const std::uint64_t weight = weigher_ ? weigher_(key, value) : 0;
   engine::Held<V> held_value(std::move(value));
-  typename Shard::KeyHeld held_key(std::move(key));
+  auto held_key = engine::hold_key<typename Shard::KeyHeld>(std::forward<Source>(key), hash);
   auto stored = engine::Stored::rejected;
   if (!held_key || !held_value) {  // No memory: what could not be held was not moved.
     // NOLINTNEXTLINE(bugprone-use-after-move)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dcache/engine/column.hpp"
+#include "dcache/engine/hot.hpp"
 
 namespace dcache::engine {
 
@@ -32,7 +33,7 @@ class NodeTable {
 
   /// All that a hit does; no lock. A lost update is harmless, and a hot entry is never written
   /// again.
-  void hit(Slot slot) const noexcept {
+  DCACHE_HOT void hit(Slot slot) const noexcept {
     std::atomic<std::uint8_t>& hits = hits_[slot];
     const std::uint8_t seen = hits.load(std::memory_order_relaxed);
     if (seen < hits_max) {

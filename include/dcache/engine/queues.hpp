@@ -15,7 +15,7 @@ namespace dcache::engine {
 struct Knobs {
   std::uint8_t small_percent;  // Of the capacity: what the small queue aims at.
   std::uint8_t youth_shift;  // The small queue's newest part, whose hits do not count: a half (1),
-                             // a quarter (2), or nothing of it (64).
+                             // a quarter (2), or nothing of it (63).
 
   friend bool operator==(const Knobs&, const Knobs&) = default;
 };
@@ -98,6 +98,7 @@ class Queues {
   void for_each(Visit&& visit) const;
 
  private:
+  static constexpr std::uint8_t no_youth = 63;
   static constexpr int sweep_max = 32;
   static constexpr int moves_max = 2;
 
@@ -123,7 +124,9 @@ class Queues {
   Queue& queue_of(std::uint32_t slot) const noexcept { return nodes_->queue(slot); }
   std::uint32_t oldest(RingIndex ring) const noexcept { return at(rings_[ring].head).prev; }
   static RingIndex ring_of(Queue queue) noexcept;
-  std::uint64_t youth_target() const noexcept;
+  std::uint64_t youth_target() const noexcept {
+    return rings_[small_ring].weight >> knobs_.youth_shift;
+  }
   void push(Queue queue, std::uint32_t slot) noexcept;
   void unlink(std::uint32_t slot) noexcept;
   void leave_youth(std::uint32_t slot) noexcept;
@@ -137,6 +140,7 @@ class Queues {
   Youth youth_{};
   std::uint64_t capacity_ = 0;
   std::uint64_t small_target_ = 1;
+  std::uint64_t small_limit_ = 1;  // What the small ring may hold before it spills.
   Knobs knobs_{20, 1};
   Policy policy_;
 };

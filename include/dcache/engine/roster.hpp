@@ -64,26 +64,29 @@ class alignas(64) Roster {
   }
   const Index& index() const noexcept { return index_; }
 
-  /// True: some entry had a deadline once, so look at the times.
-  bool timed() const noexcept { return dies_.exists(); }
-  DCACHE_HOT Terms terms(Slot slot) const noexcept {
+  /// Which times some entry has had; zero: none, so nobody need look at them.
+  std::uint8_t times() const noexcept { return times_.load(std::memory_order_acquire); }
+  bool timed() const noexcept { return times() != 0; }
+  Terms terms(Slot slot) const noexcept { return terms(slot, times()); }
+  /// REQUIRES: `times` is not zero.
+  DCACHE_HOT Terms terms(Slot slot, std::uint8_t times) const noexcept {
     const Moment epoch = epoch_.load(std::memory_order_acquire);
     Tick dies = dies_[slot].tick.load(std::memory_order_acquire);
-    if (caps_.exists()) [[unlikely]] {
+    if ((times & capped) != 0) [[unlikely]] {
       dies = std::min(dies, caps_[slot].tick.load(std::memory_order_acquire));
     }
     Tick review = never;
-    if (reviews_.exists()) review = reviews_[slot].tick.load(std::memory_order_acquire);
+    if ((times & reviewed) != 0) review = reviews_[slot].tick.load(std::memory_order_acquire);
     return Terms{moment(epoch, dies), moment(epoch, review)};
   }
 
   /// What a hit does. Written to a slot that another entry took over meanwhile it is harmless: that
   /// entry counts as used once more.
-  void touch(Slot slot) noexcept { nodes_.hit(slot); }
+  DCACHE_HOT void touch(Slot slot) noexcept { nodes_.hit(slot); }
   /// A hit at `now` with an idle time: death moves, but never past the entry's cap.
   void postpone(Slot slot, Moment now) noexcept;
 
-  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+  std::size_t size() const noexcept { return index_.size(); }
 
   /// What is kept about an entry between leaving and being buried, by whoever buries it.
   struct Grave {
@@ -102,9 +105,9 @@ class alignas(64) Roster {
                                               std::memory_order_relaxed));
   }
 
-  // --- The holder of the lock ---
+  Lock& lock() noexcept { return lock_; }
 
-  Lock lock;
+  // --- The holder of the lock ---
 
   void begin_change() noexcept {
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -128,8 +131,8 @@ class alignas(64) Roster {
   std::size_t slots() const noexcept { return nodes_.size(); }
 
   /// True: an entry has to leave before another comes in.
-  bool full() const noexcept { return queues_.size() >= entries_max_; }
-  bool overfull() const noexcept { return queues_.size() > entries_max_; }
+  bool full() const noexcept { return index_.size() >= entries_max_; }
+  bool overfull() const noexcept { return index_.size() > entries_max_; }
 
   /// Slots from here on were never used.
   Slot slots_used() const noexcept { return fresh_; }
@@ -184,6 +187,8 @@ class alignas(64) Roster {
     index_.prefetch(hash);
     ghost_.prefetch(hash);
   }
+  /// Fetches what the entering of `hash` will touch besides the index.
+  void expect(std::uint64_t hash) const noexcept { ghost_.prefetch(hash); }
   void remember(std::uint64_t hash) noexcept {
     if (ghost_.capacity() < index_.size() / 2 + 1) [[unlikely]]
       grow_ghost();
@@ -229,23 +234,27 @@ class alignas(64) Roster {
   void set_terms(Slot slot, const Terms& terms, Moment now) noexcept;
   void rebase(Moment now) noexcept;
 
-  const RosterOptions options_;
-  std::atomic<std::uint32_t> version_{0};
-  std::atomic<std::size_t> size_{0};
-  std::atomic<Moment> epoch_{no_moment};  // no_moment until the first entry with a deadline.
-  std::size_t entries_max_;
+  // What some entry has had: which of the columns further down there are.
+  enum : std::uint8_t { mortal = 1, reviewed = 2, capped = 4 };
 
+  // What every hit reads, in one cache line with the first part of the index.
+  std::atomic<std::uint32_t> version_{0};
+  std::atomic<std::uint8_t> times_{0};
+  std::atomic<Moment> epoch_{no_moment};  // no_moment until the first entry with a deadline.
   Index index_;
   NodeTable nodes_;
-  Queues queues_;
-  Ghost ghost_;
   Column<Deadline> dies_;
   Column<Deadline> reviews_;
   Column<Deadline> caps_;  // With an idle time: what `dies_` may be postponed to.
-  Wheel wheel_;
 
+  Lock lock_;
+  const RosterOptions options_;
+  std::size_t entries_max_;
   Slot free_ = no_slot;  // Linked through Link::next.
   Slot fresh_ = 0;       // Slots from here on were never used.
+  Queues queues_;
+  Ghost ghost_;
+  Wheel wheel_;
   Column<Grave> graves_;
   std::atomic<Slot> returned_{no_slot};  // Linked through Grave::next.
 };

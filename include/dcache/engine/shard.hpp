@@ -79,7 +79,7 @@ class PinnedLook {
     std::swap(slot_, other.slot_);
     return *this;
   }
-  ~PinnedLook() { reset(); }
+  DCACHE_HOT ~PinnedLook() { reset(); }
 
   explicit operator bool() const noexcept { return cell_ != nullptr; }
   /// REQUIRES: not empty; so do the next two.
@@ -87,8 +87,13 @@ class PinnedLook {
   decltype(auto) key() const noexcept { return cell_->key(); }
   const auto& value() const noexcept { return cell_->value(); }
 
-  void take(PinnedLook& other) noexcept { *this = std::move(other); }
-  void reset() noexcept {
+  /// REQUIRES: this is empty.
+  DCACHE_HOT void take(PinnedLook& other) noexcept {
+    shard_ = other.shard_;
+    cell_ = std::exchange(other.cell_, nullptr);
+    slot_ = other.slot_;
+  }
+  DCACHE_HOT void reset() noexcept {
     if (cell_ == nullptr) return;
     if (std::exchange(cell_, nullptr)->unpin()) [[unlikely]]
       shard_->bury(slot_);
@@ -112,16 +117,18 @@ template <class Key, class Value, class Hasher, class Equal>
 class Shard {
  public:
   static constexpr bool plain = plain_entry<Key, Value, Hasher, Equal>;
-  static constexpr bool hashed = !quiet_hash<Key, Hasher>;
   using Rules = ShardRules<Key, Value>;
   using KeyHeld = HeldKey<Key, Equal>;
+  static constexpr bool text =
+      std::is_same_v<KeyHeld, ShortText> && std::is_same_v<Hasher, Hash<Key>>;
+  static constexpr bool hashed = !text && !quiet_hash<Key, Hasher>;
   using Pinned = PinnedCells<KeyHeld, Held<Value>, hashed>;
 
   explicit Shard(Rules& rules)
       : rules_(rules),
         eager_hits_(rules.roster.policy == Policy::lru || rules.roster.idle != 0),
-        roster_(rules.roster),
-        cells_(shift(rules)) {}
+        cells_(shift(rules)),
+        roster_(rules.roster) {}
 
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -171,7 +178,7 @@ class Shard {
 
   /// Tells the listener, destroys key and value, gives the slot back. REQUIRES: the entry has left,
   /// nobody has it pinned, and no lock is held. For graves and for the last of the looks.
-  void bury(Slot slot) noexcept;
+  [[gnu::noinline]] void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
   Stored store(KeyHeld&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
@@ -246,8 +253,8 @@ class Shard {
       if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;
       found.look.take(pinned);
     }
-    if (roster_.timed()) {
-      const Terms terms = roster_.terms(slot);
+    if (const std::uint8_t times = roster_.times(); times != 0) {
+      const Terms terms = roster_.terms(slot, times);
       found.terms.dies = terms.dies;
       found.terms.review = terms.review;
     }
@@ -263,9 +270,11 @@ class Shard {
     bool judged = true;  // False: of the same hash, but the user's equality must say.
   };
   template <class View>
-  Match match(const View& view, std::uint64_t hash, const Verdicts* verdicts);
+  DCACHE_HOT Match match(const View& view, std::uint64_t hash, const Verdicts* verdicts);
   template <class View, class Use>
-  bool with_match(const View& view, std::uint64_t hash, Use&& use);
+  DCACHE_HOT bool with_match(const View& view, std::uint64_t hash, Use&& use);
+  template <class View, class Use>
+  bool with_judged_match(const View& view, std::uint64_t hash, Use& use);
   Look pin(Slot slot);
   void sweep_some(Moment now, std::size_t batch, std::size_t& steps, Slot keep,
                   Graves& graves) noexcept;
@@ -274,18 +283,20 @@ class Shard {
   void foresee() const noexcept;
   void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
   void retire(Slot slot, Cause cause, Graves& graves) noexcept;
-  Stored commit(Slot old, KeyHeld& key, Held<Value>& value, std::uint64_t hash,
-                std::uint32_t weight, const Terms& terms, Moment now, Graves& graves) noexcept;
+  DCACHE_HOT Stored commit(Slot old, KeyHeld& key, Held<Value>& value, std::uint64_t hash,
+                           std::uint32_t weight, const Terms& terms, Moment now,
+                           Graves& graves) noexcept;
   bool buried_later() const noexcept { return !plain || rules_.roster.buried; }
 
   static void count(std::atomic<std::uint64_t>& counter) noexcept {  // Under the lock.
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 
+  // A hit reads the first cache line of this and the first of the roster.
   Rules& rules_;
   const bool eager_hits_;  // A hit has more to do than to mark its entry as used.
-  Roster roster_;
   Cells cells_;
+  Roster roster_;
   std::atomic<std::uint64_t> inserted_{0};
   std::array<std::atomic<std::uint64_t>, causes> removed_{};
 };

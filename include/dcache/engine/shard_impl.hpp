@@ -12,9 +12,9 @@ template <class K, class V, class H, class E>
 class Shard<K, V, H, E>::Locked {
  public:
   explicit Locked(Shard& shard) noexcept : shard_(shard) {
-    if (shard_.roster_.lock.lock()) abandon();
+    if (shard_.roster_.lock().lock()) abandon();
   }
-  ~Locked() { shard_.roster_.lock.unlock(); }
+  ~Locked() { shard_.roster_.lock().unlock(); }
   Locked(const Locked&) = delete;
   Locked& operator=(const Locked&) = delete;
 
@@ -99,6 +99,8 @@ std::uint64_t Shard<K, V, H, E>::hash_of(const void* self, Slot slot) noexcept {
     return H{}(shard.cells_.copy(slot).key());
   } else if constexpr (hashed) {
     return shard.cells_.at(slot).hash();
+  } else if constexpr (text) {
+    return shard.cells_.at(slot).held_key().hash();
   } else {
     return H{}(shard.cells_.at(slot).key());
   }
@@ -160,8 +162,9 @@ typename Shard<K, V, H, E>::Look Shard<K, V, H, E>::pin(Slot slot) {
 // Under the lock: the entry of `view` as far as it can be told without the user's equality.
 template <class K, class V, class H, class E>
 template <class View>
-typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view, std::uint64_t hash,
-                                                           const Verdicts* verdicts) {
+inline typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view,
+                                                                  std::uint64_t hash,
+                                                                  const Verdicts* verdicts) {
   Match match;
   match.slot = roster_.index().find(hash, [&](Slot candidate) {
     if constexpr (plain) {
@@ -181,18 +184,26 @@ typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& view, std
   return match;
 }
 
-// Runs `use(slot)` under the lock on the entry of `view`, or on `no_slot`. The user's equality
-// judges first, in rounds, with no lock held. Its verdicts hold pins, so a slot that was judged
-// cannot go to another entry. A round judges one, and as many as there are may have the same hash.
-// False: no verdict after many more rounds; `use` was not called.
+// Runs `use(slot)` under the lock on the entry of `view`, or on `no_slot`. False: `use` was not
+// called, because equality came to no verdict.
 template <class K, class V, class H, class E>
 template <class View, class Use>
-bool Shard<K, V, H, E>::with_match(const View& view, std::uint64_t hash, Use&& use) {
+inline bool Shard<K, V, H, E>::with_match(const View& view, std::uint64_t hash, Use&& use) {
   if constexpr (quiet_equal<K, E>) {
     const Locked locked(*this);
     use(match(view, hash, nullptr).slot);
     return true;
+  } else {
+    return with_judged_match(view, hash, use);
   }
+}
+
+// The user's equality judges first, in rounds, with no lock held. Its verdicts hold pins, so a slot
+// that was judged cannot go to another entry. A round judges one, and as many as there are may have
+// the same hash; no verdict comes after many more rounds.
+template <class K, class V, class H, class E>
+template <class View, class Use>
+bool Shard<K, V, H, E>::with_judged_match(const View& view, std::uint64_t hash, Use& use) {
   Verdicts verdicts;
   for (std::size_t round = 0; round < tries_max + size(); ++round) {
     Look open;

@@ -13,7 +13,7 @@ Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, std::uint64_t ha
   Stored stored = Stored::rejected;
   Graves graves(*this);
   const auto& view = key.get();
-  with_match(view, hash, [&](Slot old) {
+  with_match(view, hash, [&](Slot old) DCACHE_HOT_LAMBDA {
     if (detached != nullptr && detached->load(std::memory_order_acquire)) {
       stored = Stored::refused;
       return;
@@ -36,9 +36,9 @@ Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, std::uint64_t ha
 
 // Cannot fail any more. One change for the readers: what leaves and what comes.
 template <class K, class V, class H, class E>
-Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value, std::uint64_t hash,
-                                 std::uint32_t weight, const Terms& terms, Moment now,
-                                 Graves& graves) noexcept {
+inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value, std::uint64_t hash,
+                                        std::uint32_t weight, const Terms& terms, Moment now,
+                                        Graves& graves) noexcept {
   const auto fill = [&](Slot slot) {
     if constexpr (plain) {
       cells_.fill(slot, key.get(), value.get());
@@ -49,6 +49,7 @@ Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value, std::ui
   roster_.set_knobs(rules_.monitor.knobs());
   roster_.begin_change();
   if (old == no_slot) {
+    roster_.expect(hash);
     while (roster_.full() && evict_for_slot(graves)) {
     }
     const Slot slot = roster_.claim();

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dcache/engine/hot.hpp"
+
 namespace dcache::engine {
 
 inline constexpr unsigned stripes_own = 31;
@@ -28,7 +30,7 @@ class Stripes {
   static_assert(N <= 8, "one cache line a thread");
 
  public:
-  void count(std::size_t counter) noexcept {
+  DCACHE_HOT void count(std::size_t counter) noexcept {
     const unsigned mine = stripes_detail::mine;
     if (mine >= stripes_own) [[unlikely]]
       return count_shared(counter);
@@ -48,7 +50,7 @@ class Stripes {
     std::array<std::atomic<std::uint64_t>, N> counts{};
   };
 
-  void count_shared(std::size_t counter) noexcept {
+  [[gnu::noinline]] void count_shared(std::size_t counter) noexcept {
     if (stripes_detail::mine == stripes_detail::unassigned) stripes_detail::assign();
     lines_[stripes_detail::mine].counts[counter].fetch_add(1, std::memory_order_relaxed);
   }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -122,14 +123,20 @@ using Held = std::conditional_t<quiet_move<T>, Bare<T>, Boxed<T>>;
 /// (`std::string` of libstdc++ has room for 15.)
 class ShortText {
  public:
-  explicit ShortText(std::string&& text) noexcept {
+  /// `hash`: what `hash` will say of a long text; that of a short one costs less than its room.
+  ShortText(std::string&& text, std::uint64_t hash) noexcept {
     if (text.size() <= room) {
-      std::memcpy(here_.data(), text.data(), text.size());
-      size_ = static_cast<unsigned char>(text.size());
+      set_here(text);
     } else {
-      auto* const far = new (std::nothrow) std::string(std::move(text));
-      std::memcpy(here_.data(), static_cast<const void*>(&far), sizeof(std::string*));
-      size_ = elsewhere;
+      set_far(new (std::nothrow) std::string(std::move(text)), hash);
+    }
+  }
+  /// Passes on std::bad_alloc, if the text is long.
+  ShortText(std::string_view text, std::uint64_t hash) {
+    if (text.size() <= room) {
+      set_here(text);
+    } else {
+      set_far(new (std::nothrow) std::string(text), hash);
     }
   }
   ShortText(ShortText&& other) noexcept
@@ -141,18 +148,36 @@ class ShortText {
 
   /// False: there was no memory for it. What was handed in is untouched then.
   explicit operator bool() const noexcept { return size_ != elsewhere || far() != nullptr; }
-  /// REQUIRES: true.
+  /// REQUIRES: true; so does the next.
   std::string_view get() const noexcept {
     return size_ != elsewhere ? std::string_view(here_.data(), size_) : std::string_view(*far());
+  }
+  /// What `Hash<std::string>` says.
+  std::uint64_t hash() const noexcept {
+    return size_ != elsewhere ? hash_bytes(here_.data(), size_) : word(sizeof(std::string*));
   }
 
  private:
   static constexpr std::size_t room = 23;
   static constexpr unsigned char elsewhere = 0xFF;
 
+  void set_here(std::string_view text) noexcept {
+    std::memcpy(here_.data(), text.data(), text.size());
+    size_ = static_cast<unsigned char>(text.size());
+  }
+  void set_far(std::string* text, std::uint64_t hash) noexcept {
+    std::memcpy(here_.data(), static_cast<const void*>(&text), sizeof text);
+    std::memcpy(here_.data() + sizeof text, &hash, sizeof hash);
+    size_ = elsewhere;
+  }
+  std::uint64_t word(std::size_t at) const noexcept {
+    std::uint64_t word = 0;
+    std::memcpy(&word, here_.data() + at, sizeof word);
+    return word;
+  }
   std::string* far() const noexcept {
     std::string* text = nullptr;
-    std::memcpy(static_cast<void*>(&text), here_.data(), sizeof(std::string*));
+    std::memcpy(static_cast<void*>(&text), here_.data(), sizeof text);
     return text;
   }
 
@@ -164,5 +189,17 @@ class ShortText {
 template <class Key, class Equal>
 using HeldKey = std::conditional_t<std::is_same_v<Key, std::string> && quiet_equal<Key, Equal>,
                                    ShortText, Held<Key>>;
+
+/// Holds a key of that hash: moved in, or copied.
+template <class HeldKey, class Source>
+HeldKey hold_key(Source&& key, std::uint64_t hash) {
+  if constexpr (std::is_same_v<HeldKey, ShortText>) {
+    return ShortText(std::forward<Source>(key), hash);
+  } else if constexpr (std::is_lvalue_reference_v<Source>) {
+    return HeldKey(std::remove_cvref_t<Source>(key));
+  } else {
+    return HeldKey(std::move(key));
+  }
+}
 
 }  // namespace dcache::engine
