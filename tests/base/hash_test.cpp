@@ -112,6 +112,20 @@ TEST(Hash, ChangesHalfOfItsBitsWithOneOfTheKeys) {
   EXPECT_NEAR(flips / (64 * 99), 32, 2);
 }
 
+TEST(Same, TellsTextsApartThatDifferInOneCharacter) {
+  const Same<std::string> same;
+  for (std::size_t size = 0; size < 40; ++size) {
+    const std::string text(size, 'a');
+    EXPECT_TRUE(same(text, std::string(size, 'a')));
+    EXPECT_FALSE(same(text, text + 'a'));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other = text;
+      other[at] = '\0';
+      EXPECT_FALSE(same(text, other)) << size << ' ' << at;
+    }
+  }
+}
+
 TEST(Hash, TellsSmallNumbersAndOrdersApart) {
   std::set<std::uint64_t> seen;
   for (int a = 0; a < 200; ++a) {

@@ -193,6 +193,24 @@ struct Same {
   }
 };
 
+/// Whether two runs of `size` bytes are equal; those of up to 16 without a call.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
+  if (size < 8 || size > 16) return std::memcmp(a, b, size) == 0;
+  const auto word = [](const char* at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  };
+  return word(a) == word(b) && word(a + size - 8) == word(b + size - 8);
+}
+
+template <>
+struct Same<std::string> {
+  bool operator()(std::string_view a, std::string_view b) const noexcept {
+    return a.size() == b.size() && same_bytes(a.data(), b.data(), a.size());
+  }
+};
+
 /// Text is its bytes, in whatever it is held.
 template <Text T>
 struct Hash<T> {
