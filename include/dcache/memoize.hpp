@@ -51,6 +51,7 @@ class Memoized<R(Parameters...)> {
             std::move(options))) {}
 
   /// The call. Throws what the function throws.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): as the function takes them.
   Given operator()(Parameters... arguments) const { return memo_->call(Memo::view(arguments...)); }
 
   /// Forgets this call; a computation that is running is returned to its own callers and kept

@@ -24,14 +24,15 @@ std::size_t step(std::size_t last, std::size_t least) noexcept {
 
 }  // namespace
 
-constinit NarrowGroup Index::nothing{};
+constinit NarrowGroup Index::nothing_{};
 
 void Index::prepare(std::size_t entries_max, std::size_t reach) {
   const bool wide = reach > narrow_reach;
   const auto groups_for = [wide](std::size_t entries) {
     return wide ? WideGroup::groups_for(entries) : NarrowGroup::groups_for(entries);
   };
-  const std::size_t least = std::max<std::size_t>({2, live_count_ + 1, groups_for(size() + 1)});
+  const std::size_t least =
+      std::max(live_count_ == 0 ? 2 : live_count_ + 1, groups_for(size() + 1));
   prepared_count_ = step(groups_for(entries_max), least);
   prepared_ = wide ? IndexGroups(add_table(wide_, prepared_count_))
                    : IndexGroups(add_table(narrow_, prepared_count_));

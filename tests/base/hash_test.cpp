@@ -88,7 +88,7 @@ void expect_each_bit_even(const Make& make) {
     for (unsigned bit = 0; bit < 64; ++bit) ones[bit] += static_cast<int>(bits >> bit & 1U);
   }
   // Eight standard deviations.
-  for (const int one : ones) EXPECT_NEAR(one, count / 2, 8 * std::sqrt(count) / 2);
+  for (const int one : ones) EXPECT_NEAR(one, count / 2.0, 8 * std::sqrt(count) / 2);
 }
 
 TEST(Hash, MixesWeakNumbersIntoEveryBit) {

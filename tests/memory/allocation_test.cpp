@@ -19,11 +19,11 @@ std::atomic<std::size_t> allocated{0};
 std::atomic<int> failures{0};
 
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
-  if (countdown >= 0 && countdown-- == 0) {
+  if (countdown == 0) {  // So does every one after it.
     ++failures;
-    countdown = 0;  // So does every one after it.
     return nullptr;
   }
+  if (countdown > 0) --countdown;
   allocated += size;
   return alignment <= alignof(std::max_align_t)
              ? std::malloc(size)

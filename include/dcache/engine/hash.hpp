@@ -193,22 +193,20 @@ struct Same {
   }
 };
 
-/// Whether two runs of `size` bytes are equal; those of up to 16 without a call.
-inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
-  if (size < 8 || size > 16) return std::memcmp(a, b, size) == 0;
-  const auto word = [](const char* at) {
+/// Whether two texts are equal; those of 8 to 16 characters without a call.
+inline bool same_text(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size() || a.size() < 8 || a.size() > 16) return a == b;
+  const auto word = [](std::string_view text, std::size_t at) {
     std::uint64_t value = 0;
-    std::memcpy(&value, at, sizeof value);
+    std::memcpy(&value, text.data() + at, sizeof value);
     return value;
   };
-  return word(a) == word(b) && word(a + size - 8) == word(b + size - 8);
+  return word(a, 0) == word(b, 0) && word(a, a.size() - 8) == word(b, b.size() - 8);
 }
 
 template <>
 struct Same<std::string> {
-  bool operator()(std::string_view a, std::string_view b) const noexcept {
-    return a.size() == b.size() && same_bytes(a.data(), b.data(), a.size());
-  }
+  bool operator()(std::string_view a, std::string_view b) const noexcept { return same_text(a, b); }
 };
 
 /// Text is its bytes, in whatever it is held.

@@ -129,11 +129,11 @@ class Index {
   void move_in(const Group* groups, std::size_t count,
                std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) noexcept;
 
-  static NarrowGroup nothing;  // For every index that has no table yet; never written.
+  static NarrowGroup nothing_;  // For every index that has no table yet; never written.
 
   // Readers load the count first: it only grows, so every group of a count is in the table that is
   // loaded after it.
-  std::atomic<IndexGroups> groups_{IndexGroups(&nothing)};
+  std::atomic<IndexGroups> groups_{IndexGroups(&nothing_)};
   std::atomic<std::size_t> count_{1};
   // The same for the holder of the lock, who may write; nothing at first.
   IndexGroups live_;

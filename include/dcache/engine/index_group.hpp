@@ -141,7 +141,7 @@ class IndexGroups {
   template <class Group>
   DCACHE_HOT Group* as() const noexcept {
     constexpr std::uintptr_t kind = std::is_same_v<Group, WideGroup> ? 1 : 0;
-    return reinterpret_cast<Group*>(bits_ - kind);
+    return reinterpret_cast<Group*>(bits_ - kind);  // NOLINT(performance-no-int-to-ptr): one word.
   }
 
   template <class Use>

@@ -166,8 +166,8 @@ class ShortText {
     size_ = static_cast<unsigned char>(text.size());
   }
   void set_far(std::string* text, std::uint64_t hash) noexcept {
-    std::memcpy(here_.data(), static_cast<const void*>(&text), sizeof text);
-    std::memcpy(here_.data() + sizeof text, &hash, sizeof hash);
+    std::memcpy(here_.data(), static_cast<const void*>(&text), sizeof(std::string*));
+    std::memcpy(here_.data() + sizeof(std::string*), &hash, sizeof hash);
     size_ = elsewhere;
   }
   std::uint64_t word(std::size_t at) const noexcept {
@@ -177,7 +177,7 @@ class ShortText {
   }
   std::string* far() const noexcept {
     std::string* text = nullptr;
-    std::memcpy(static_cast<void*>(&text), here_.data(), sizeof text);
+    std::memcpy(static_cast<void*>(&text), here_.data(), sizeof(std::string*));
     return text;
   }
 
@@ -198,7 +198,7 @@ HeldKey hold_key(Source&& key, std::uint64_t hash) {
   } else if constexpr (std::is_lvalue_reference_v<Source>) {
     return HeldKey(std::remove_cvref_t<Source>(key));
   } else {
-    return HeldKey(std::move(key));
+    return HeldKey(std::forward<Source>(key));
   }
 }
 
