@@ -130,9 +130,10 @@ class Memory {
     for (auto& shard : shards_) shard->clear();
   }
 
-  /// Copies of up to `limit` entries that live, hottest first.
+  /// Copies of up to `limit` entries that live, hottest first. Only where both can be copied.
   std::vector<std::pair<Key, Value>> snapshot(
-      std::size_t limit = std::numeric_limits<std::size_t>::max());
+      std::size_t limit = std::numeric_limits<std::size_t>::max())
+    requires(std::is_copy_constructible_v<Key> && std::is_copy_constructible_v<Value>);
 
   /// Changes the bound, > 0, now: evicts what is over it. The number of shards stays, and each
   /// keeps at least one entry.

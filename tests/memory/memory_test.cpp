@@ -23,6 +23,14 @@
 #include "support/removals.hpp"
 
 namespace dcache {
+
+// A snapshot copies, so a table of what cannot be copied has none; all the rest of it compiles.
+template class Memory<std::unique_ptr<int>, std::shared_ptr<const int>>;
+template <class Table>
+concept HasSnapshot = requires(Table table) { table.snapshot(); };
+static_assert(!HasSnapshot<Memory<std::unique_ptr<int>, int>>);
+static_assert(HasSnapshot<Memory<std::string, int>>);
+
 namespace {
 
 using testing::Removal;

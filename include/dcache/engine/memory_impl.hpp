@@ -222,7 +222,9 @@ bool Memory<K, V, H, E>::make_room(std::uint64_t weight, std::uint64_t replaced,
 }
 
 template <class K, class V, class H, class E>
-std::vector<std::pair<K, V>> Memory<K, V, H, E>::snapshot(std::size_t limit) {
+std::vector<std::pair<K, V>> Memory<K, V, H, E>::snapshot(std::size_t limit)
+  requires(std::is_copy_constructible_v<K> && std::is_copy_constructible_v<V>)
+{
   struct Ranked {
     double rank;  // The place in its shard's order, 0 to 1: orders of shards are merged by it.
     std::size_t tie;

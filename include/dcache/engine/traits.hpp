@@ -154,7 +154,8 @@ class ShortText {
   }
   /// What `Hash<std::string>` says.
   std::uint64_t hash() const noexcept {
-    return size_ != elsewhere ? hash_bytes(here_.data(), size_) : word(sizeof(std::string*));
+    return size_ != elsewhere ? hash_bytes(here_.data(), size_)
+                              : load_word(here_.data() + sizeof(std::string*));
   }
 
  private:
@@ -169,11 +170,6 @@ class ShortText {
     std::memcpy(here_.data(), static_cast<const void*>(&text), sizeof(std::string*));
     std::memcpy(here_.data() + sizeof(std::string*), &hash, sizeof hash);
     size_ = elsewhere;
-  }
-  std::uint64_t word(std::size_t at) const noexcept {
-    std::uint64_t word = 0;
-    std::memcpy(&word, here_.data() + at, sizeof word);
-    return word;
   }
   std::string* far() const noexcept {
     std::string* text = nullptr;
