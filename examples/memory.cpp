@@ -49,7 +49,8 @@ int main() {
   for (int number = 0; number < 10; ++number) {
     pages.put(path_of(number), page_of('c', 100));
   }
-  std::printf("weight %llu of 1000, %s\n", static_cast<unsigned long long>(pages.stats().weight),
+  // Who leaves for whom depends on the hash, which differs from process to process.
+  std::printf("weight %s 1000, %s\n", pages.stats().weight <= 1000 ? "within" : "over",
               evicted > 0 ? "some had to leave" : "all are there");
   std::printf("our root has %zu characters still\n", (*root)->size());
 
@@ -75,7 +76,7 @@ int main() {
 
 // Prints:
 // root: there
-// weight 1000 of 1000, some had to leave
+// weight within 1000, some had to leave
 // our root has 400 characters still
 // too heavy: not kept
 // 4 pages, weight 40

@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <functional>
 #include <iterator>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "dcache/memoize.hpp"
 #include "support/gate.hpp"
@@ -18,12 +20,20 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::ptrdiff_t threads() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+constexpr const char* tasks = "/proc/self/task";
+
+std::filesystem::path task(pid_t thread) {
+  return std::filesystem::path(tasks) / std::to_string(thread);
 }
 
+std::ptrdiff_t threads() { return std::distance(std::filesystem::directory_iterator(tasks), {}); }
+
 TEST(MemoizeThreads, ThereAreNoneBeforeTheFirstRefreshIsDue) {
-  std::thread([] {}).join();  // With the first one a sanitizer may start one of its own.
+  // With the first one a sanitizer may start one of its own.
+  pid_t first = 0;
+  std::thread([&] { first = gettid(); }).join();
+  // The kernel lists a thread for a moment after it was joined.
+  testing::wait_until([&] { return !std::filesystem::exists(task(first)); });
   const auto before = threads();
   ManualClock clock;
   testing::Gate gate;

@@ -11,26 +11,18 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "dcache/engine/flights.hpp"
 #include "dcache/engine/waiter.hpp"
+#include "support/child.hpp"
+#include "support/sanitized.hpp"
 
 namespace dcache::engine {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The allocators of the sanitizers are not made for a fork while another thread is inside of them:
-// plain builds run that.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool sanitized = false;
-#endif
+using testing::sanitized;
+using testing::true_in_child;
 
 // Equality with a hook in front: where a test throws or calls back.
 struct Equal {
@@ -67,7 +59,7 @@ class Callback final : public Waiter {
   std::function<bool()> on_lead_;
 };
 
-class FlightsTest : public testing::Test {
+class FlightsTest : public ::testing::Test {
  protected:
   static constexpr std::uint64_t hash = 42;
 
@@ -593,21 +585,12 @@ TEST_F(FlightsTest, CycleOfCallbacksIsFoundAndAWaiterThatLeftIsNoEdge) {
   EXPECT_EQ(a_for_b.landed_count + b_for_c.landed_count + c_for_a.landed_count, 3);
 }
 
-// Runs `child` in a forked process; true if it said so.
-bool in_child(const std::function<bool()>& child) {
-  const pid_t pid = fork();
-  if (pid == 0) _exit(child() ? 0 : 1);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 TEST_F(FlightsTest, ForkedChildStartsAnewAndNothingHangs) {
   const auto [flight, leader] = join();
   Callback waiter, other;
   flight->enlist(waiter);
 
-  EXPECT_TRUE(in_child([&, &old = *flight] {
+  EXPECT_TRUE(true_in_child([&, &old = *flight] {
     const auto fresh = join();
     bool good = fresh.leader && fresh.flight.get() != &old && flights_.size() == 1;
     good = good && old.detached() && old.enlist(other) == Joining::vacated;
@@ -639,7 +622,7 @@ TEST_F(FlightsTest, ChildOfAProcessInTheMiddleOfEverythingComputes) {
     });
   }
   for (int i = 0; i < 20; ++i) {
-    EXPECT_TRUE(in_child([&] {
+    EXPECT_TRUE(true_in_child([&] {
       bool good = true;
       for (std::uint64_t n = 0; n < 100; ++n) {
         const auto joined = join("child", n);

@@ -26,4 +26,10 @@ int in_child(unsigned seconds, const Child& child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/// True if `child`, run in a forked process, says so.
+template <class Child>
+bool true_in_child(const Child& child) {
+  return in_child(60, child) == 1;
+}
+
 }  // namespace dcache::testing

@@ -165,6 +165,7 @@ class MemoryGame {
       const auto life = last_.find(number);
       if (life == last_.end() || value != make(life->second.value)) return fail("a stray entry");
       if (!lives(life->second)) return fail("an expired entry in a snapshot");
+      if (table_.get(key) != value) return fail("an entry in a snapshot that get does not find");
       weight += weighed_ ? weight_of(life->second.value) : 0;
     }
     const MemoryStats stats = table_.stats();

@@ -20,30 +20,15 @@
 #include <unistd.h>
 
 #include "dcache/error.hpp"
+#include "support/child.hpp"
+#include "support/sanitized.hpp"
 
 namespace dcache::engine {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The allocator of AddressSanitizer is not made for a fork while another thread is inside of it,
-// and ThreadSanitizer dies of threads in a child: plain builds run these.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool sanitized = false;
-#endif
-
-// Runs `child` in a forked process; true if it said so.
-bool in_child(const std::function<bool()>& child) {
-  const pid_t pid = fork();
-  if (pid == 0) _exit(child() ? 0 : 1);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+using testing::sanitized;
+using testing::true_in_child;
 
 void wait_until(const std::function<bool()>& true_at_last) {
   while (!true_at_last()) std::this_thread::yield();
@@ -254,7 +239,7 @@ TEST(Executor, ForkedChildHasNoThreadsAnEmptyQueueAndWorks) {
   running.wait();
   executor.submit([&] { ++ran; });
 
-  EXPECT_TRUE(in_child([&] {
+  EXPECT_TRUE(true_in_child([&] {
     if (executor.threads() != 0 || executor.failures() != 0) return false;
     std::latch done(1);
     if (!executor.submit([&] { done.count_down(); })) return false;
@@ -274,7 +259,7 @@ TEST(Executor, ChildForkedWhileOthersSubmitWorks) {
     while (!stop) executor.submit([] {});
   });
   for (int i = 0; i < 20; ++i) {
-    EXPECT_TRUE(in_child([&] {
+    EXPECT_TRUE(true_in_child([&] {
       std::latch done(1);
       const bool taken = executor.submit([&] { done.count_down(); });
       if (taken) done.wait();
@@ -290,7 +275,7 @@ TEST(Executor, ChildForkedByATaskMaySubmitToo) {
   Executor executor;
   std::latch done(1);
   executor.submit([&] {
-    EXPECT_TRUE(in_child([&] {
+    EXPECT_TRUE(true_in_child([&] {
       std::latch there(1);
       executor.submit([&] { there.count_down(); });
       there.wait();
