@@ -55,6 +55,7 @@ PUBLIC = {
         engine/monitor
         engine/nodes
         engine/queues
+        engine/queues_impl
         engine/roster
         engine/shard
         engine/shard_impl

@@ -231,8 +231,8 @@ class Memory {
     shard(hash).remove(key, hash, Cause::expired, now);
   }
   engine::Stored store_weighed(typename Shard::KeyHeld& key, engine::Held<Value>& value,
-                               std::uint64_t hash, std::uint64_t weight, const engine::Terms& terms,
-                               engine::Moment now, const std::atomic<bool>* detached);
+                               engine::Arrival arrival, std::uint64_t weight,
+                               const std::atomic<bool>* detached);
   bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);
   void recount();
   void recount(std::size_t at, std::uint64_t sum) noexcept;

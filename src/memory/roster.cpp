@@ -35,8 +35,11 @@ void Roster::postpone(Slot slot, Moment now) noexcept {
   }
 }
 
-void Roster::make_room(const Terms& terms, Moment now,
-                       std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context) {
+std::size_t Roster::make_room(const Arrival& arrival,
+                              std::uint64_t (*hash_of)(const void*, Slot) noexcept,
+                              const void* context) {
+  const auto& [dies, review] = arrival.terms;
+  const Moment now = arrival.now;
   const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
   // First: no slot may exist, or be made further down, that the index cannot reach.
   if (!index_.has_room() || slots > index_.reach()) {
@@ -47,51 +50,37 @@ void Roster::make_room(const Terms& terms, Moment now,
   }
   nodes_.cover(slots);
   if (options_.buried) graves_.cover(slots);
-  if (terms.dies != no_moment || dies_.exists() || options_.idle != 0) {
+  if (dies != no_moment || dies_.exists() || options_.idle != 0) {
     if (epoch_.load(std::memory_order_relaxed) == no_moment) {
       epoch_.store(now, std::memory_order_release);
+      rebase_due_ = now + epoch_span;
     }
     wheel_.cover(slots);
     if (options_.idle != 0) caps_.cover(slots);
-    if (terms.review != no_moment || reviews_.exists()) reviews_.cover(slots);
+    if (review != no_moment || reviews_.exists()) reviews_.cover(slots);
     dies_.cover(slots);
     times_.store(static_cast<std::uint8_t>(mortal | (reviews_.exists() ? reviewed : 0) |
                                            (caps_.exists() ? capped : 0)),
                  std::memory_order_release);
-    // Another thread may have made the epoch of a later reading of the clock.
-    const Moment epoch = epoch_.load(std::memory_order_relaxed);
-    if (now > epoch && now - epoch > epoch_span) rebase(now);
+    if (now > rebase_due_) rebase(now);
   }
+  return nodes_.size();
 }
 
-[[gnu::flatten]] void Roster::enter(Slot slot, std::uint64_t hash, std::uint32_t weight,
-                                    const Terms& terms, Moment now) noexcept {
-  nodes_.set_weight(slot, weight);
-  if (dies_.exists()) set_terms(slot, terms, now);
-  index_.insert(hash, slot);
-  queues_.insert(slot, ghost_.take(hash));
-}
-
-void Roster::succeed(Slot from, Slot to, std::uint64_t hash, std::uint32_t weight,
-                     const Terms& terms, Moment now) noexcept {
-  nodes_.set_weight(to, weight);
-  if (dies_.exists()) set_terms(to, terms, now);
-  index_.replace(hash, from, to);
+void Roster::succeed(Slot from, Slot to, const Arrival& arrival) noexcept {
+  foreseen_ = no_slot;
+  nodes_.set_weight(to, arrival.weight);
+  if (dies_.exists()) set_terms(to, arrival);
+  index_.replace(arrival.hash, from, to);
   queues_.succeed(from, to);
   queues_.touch(to);
   if (dies_.exists()) wheel_.cancel(from);
 }
 
-void Roster::renew(Slot slot, std::uint32_t weight, const Terms& terms, Moment now) noexcept {
-  if (options_.weighted) queues_.reweigh(slot, weight);
+void Roster::renew(Slot slot, const Arrival& arrival) noexcept {
+  if (options_.weighted) queues_.reweigh(slot, arrival.weight);
   queues_.touch(slot);
-  if (dies_.exists()) set_terms(slot, terms, now);
-}
-
-[[gnu::flatten]] void Roster::leave(Slot slot, std::uint64_t hash) noexcept {
-  index_.erase(hash, slot);
-  if (present(slot)) queues_.erase(slot);
-  if (dies_.exists()) wheel_.cancel(slot);
+  if (dies_.exists()) set_terms(slot, arrival);
 }
 
 void Roster::take_returned() noexcept {
@@ -139,15 +128,15 @@ Tick Roster::tick(Moment moment) const noexcept {
   return moment <= epoch ? 0 : static_cast<Tick>(std::min<Moment>(moment - epoch, never - 1));
 }
 
-void Roster::set_terms(Slot slot, const Terms& terms, Moment now) noexcept {
-  Tick dies = tick(terms.dies);
+void Roster::set_terms(Slot slot, const Arrival& arrival) noexcept {
+  Tick dies = tick(arrival.terms.dies);
   if (caps_.exists()) {
     caps_.held(slot).tick.store(dies, std::memory_order_release);
-    dies = std::min(dies, tick(now + options_.idle));
+    dies = std::min(dies, tick(arrival.now + options_.idle));
   }
   dies_.held(slot).tick.store(dies, std::memory_order_release);
   if (reviews_.exists()) {
-    reviews_.held(slot).tick.store(tick(terms.review), std::memory_order_release);
+    reviews_.held(slot).tick.store(tick(arrival.terms.review), std::memory_order_release);
   }
   wheel_.plan(slot, dies);
 }
@@ -174,6 +163,7 @@ void Roster::rebase(Moment now) noexcept {
   }
   // Last, and readers load it first: one who is between sees a deadline too early, never too late.
   epoch_.store(now, std::memory_order_release);
+  rebase_due_ = now + epoch_span;
   end_change();
 }
 

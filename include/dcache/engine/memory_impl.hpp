@@ -118,10 +118,14 @@ void Memory<K, V, H, E>::miss(std::uint64_t hash) {
 template <class K, class V, class H, class E>
 template <class Source>
 bool Memory<K, V, H, E>::put_as(Source&& key, V&& value, const PutOptions& options) {
-  memory_detail::require_positive("ttl", options.ttl, "the ttl of the table");
   const std::uint64_t hash = H{}(key);
   engine::Terms terms;
-  if (const auto& ttl = options.ttl ? options.ttl : ttl_) terms.dies = after(*ttl);
+  if (options.ttl) [[unlikely]] {
+    memory_detail::require_positive("ttl", options.ttl, "the ttl of the table");
+    terms.dies = after(*options.ttl);
+  } else if (ttl_) {
+    terms.dies = after(*ttl_);
+  }
   const auto stored = store(std::forward<Source>(key), std::move(value), hash, terms, nullptr);
   return stored == engine::Stored::inserted || stored == engine::Stored::replaced;
 }
@@ -133,7 +137,7 @@ engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t ha
                                          const std::atomic<bool>* detached) {
   Shard& shard = this->shard(hash);
   const bool timed = terms.dies != engine::no_moment || idle_ || shard.timed();
-  const engine::Moment now = timed ? this->now() : 0;
+  const engine::Arrival arrival{hash, 0, terms, timed ? this->now() : 0};
   const std::uint64_t weight = weigher_ ? weigher_(key, value) : 0;
   engine::Held<V> held_value(std::move(value));
   auto held_key = engine::hold_key<typename Shard::KeyHeld>(std::forward<Source>(key), hash);
@@ -142,9 +146,9 @@ engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t ha
     // NOLINTNEXTLINE(bugprone-use-after-move)
     shard.remove(held_key ? held_key.get() : key, hash, Cause::replaced);
   } else if (weigher_) {
-    stored = store_weighed(held_key, held_value, hash, weight, terms, now, detached);
+    stored = store_weighed(held_key, held_value, arrival, weight, detached);
   } else {
-    stored = shard.store(std::move(held_key), std::move(held_value), hash, 0, terms, now, detached);
+    stored = shard.store(std::move(held_key), std::move(held_value), arrival, detached);
   }
   if (stored == engine::Stored::rejected) rejected_.fetch_add(1, std::memory_order_relaxed);
   return stored;
@@ -153,10 +157,10 @@ engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t ha
 // The user's equality runs before anybody is evicted, so that it may throw.
 template <class K, class V, class H, class E>
 engine::Stored Memory<K, V, H, E>::store_weighed(typename Shard::KeyHeld& key,
-                                                 engine::Held<V>& value, std::uint64_t hash,
-                                                 std::uint64_t weight, const engine::Terms& terms,
-                                                 engine::Moment now,
+                                                 engine::Held<V>& value, engine::Arrival arrival,
+                                                 std::uint64_t weight,
                                                  const std::atomic<bool>* detached) {
+  const std::uint64_t hash = arrival.hash;
   if (generation_.load(std::memory_order_acquire) != engine::fork_generation()) recount();
   Shard& shard = this->shard(hash);
   const std::uint64_t replaced = shard.weight(key.get(), hash);
@@ -171,8 +175,8 @@ engine::Stored Memory<K, V, H, E>::store_weighed(typename Shard::KeyHeld& key,
     if (replaced != 0 && overweight() && shard.weight(key.get(), hash) != replaced) {
       make_room(0, 0, hash);
     }
-    stored = shard.store(std::move(key), std::move(value), hash, static_cast<std::uint32_t>(weight),
-                         terms, now, detached);
+    arrival.weight = static_cast<std::uint32_t>(weight);
+    stored = shard.store(std::move(key), std::move(value), arrival, detached);
   } catch (...) {
     give_up();
     throw;

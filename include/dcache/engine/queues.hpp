@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,7 +18,9 @@ struct Knobs {
   std::uint8_t youth_shift;  // The small queue's newest part, whose hits do not count: a half (1),
                              // a quarter (2), or nothing of it (63).
 
-  friend bool operator==(const Knobs&, const Knobs&) = default;
+  friend bool operator==(const Knobs& a, const Knobs& b) noexcept {
+    return std::bit_cast<std::uint16_t>(a) == std::bit_cast<std::uint16_t>(b);
+  }
 };
 
 enum class Policy : std::uint8_t { adaptive, lru };
@@ -61,7 +64,18 @@ class Queues {
 
   /// Which two slots the next calls of `victim` look at first, as far as is known now; `no_slot`
   /// where nothing is.
-  std::array<std::uint32_t, 2> next_looks() const noexcept;
+  std::array<std::uint32_t, 2> next_looks() const noexcept {
+    const bool small = rings_[small_ring].weight >= small_target_;
+    const auto ring = small ? small_ring : main_ring;
+    if (rings_[ring].empty()) return {no_slot, no_slot};
+    const auto first = oldest(ring);
+    return {first, at(first).prev};
+  }
+
+  /// Fetches what the next insertion will move over the border of youth.
+  void prefetch_border() const noexcept {
+    if (youth_.weight != 0) __builtin_prefetch(&at(at(youth_.oldest).prev), 1);
+  }
 
   /// Takes out a slot that is in.
   void erase(std::uint32_t slot) noexcept { unlink(slot); }
@@ -84,10 +98,6 @@ class Queues {
   /// Changes the weight of a slot that is in; it keeps its place unless zero is involved.
   void reweigh(std::uint32_t slot, std::uint32_t weight) noexcept;
 
-  std::size_t size() const noexcept {
-    return std::size_t{rings_[small_ring].count} + rings_[main_ring].count +
-           rings_[pinned_ring].count;
-  }
   std::uint64_t weight() const noexcept {
     return rings_[small_ring].weight + rings_[main_ring].weight;
   }
@@ -108,15 +118,15 @@ class Queues {
   // Circular: the newest is the head, the oldest is head's prev. For main that is the clock's hand,
   // and turning the ring by one gives the entry under the hand another lap.
   struct Ring {
-    std::uint32_t head = no_slot;
-    std::uint32_t count = 0;
+    std::uint32_t head = no_slot;  // no_slot: empty.
     std::uint64_t weight = 0;
+
+    bool empty() const noexcept { return head == no_slot; }
   };
 
-  // The newest entries of the small ring.
+  // The newest entries of the small ring. None weighs nothing, so without weight there are none.
   struct Youth {
     std::uint32_t oldest = no_slot;
-    std::uint32_t count = 0;
     std::uint64_t weight = 0;
   };
 
@@ -127,11 +137,12 @@ class Queues {
   std::uint64_t youth_target() const noexcept {
     return rings_[small_ring].weight >> knobs_.youth_shift;
   }
-  void push(Queue queue, std::uint32_t slot) noexcept;
+  void push(Queue queue, std::uint32_t slot, std::uint32_t weight) noexcept;
+  void push(Queue queue, std::uint32_t slot) noexcept { push(queue, slot, nodes_->weight(slot)); }
   void unlink(std::uint32_t slot) noexcept;
-  void leave_youth(std::uint32_t slot) noexcept;
+  void leave_youth(std::uint32_t slot, std::uint32_t weight) noexcept;
   void age() noexcept;
-  void spill(std::uint32_t newcomer) noexcept;
+  void spill(std::uint32_t newcomer_weight) noexcept;
   std::uint32_t try_small(bool force) noexcept;
   std::uint32_t try_main(bool force) noexcept;
 
@@ -145,21 +156,6 @@ class Queues {
   Policy policy_;
 };
 
-template <class Visit>
-void Queues::for_each(Visit&& visit) const {
-  const auto walk = [&](RingIndex ring, auto&& heat_of) {
-    auto slot = rings_[ring].head;
-    for (auto left = rings_[ring].count; left > 0; --left) {
-      const auto next = at(slot).next;
-      visit(slot, heat_of(slot));
-      slot = next;
-    }
-  };
-  const auto cold = [](std::uint32_t) { return -1; };
-  walk(main_ring,
-       [this](std::uint32_t slot) { return policy_ == Policy::lru ? 0 : int{nodes_->hits(slot)}; });
-  walk(small_ring, cold);
-  walk(pinned_ring, cold);
-}
-
 }  // namespace dcache::engine
+
+#include "dcache/engine/queues_impl.hpp"

@@ -40,6 +40,14 @@ struct Terms {
   Moment review = no_moment;
 };
 
+/// What comes with an entry besides its key and value.
+struct Arrival {
+  std::uint64_t hash = 0;
+  std::uint32_t weight = 0;  // Only where there are weights.
+  Terms terms;
+  Moment now = 0;  // Only with a deadline or an idle time, here or on any entry of the shard.
+};
+
 /// How a roster is made.
 struct RosterOptions {
   std::size_t entries_max = 0;  // > 0; may be the largest number there is.
@@ -116,19 +124,21 @@ class alignas(64) Roster {
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
 
-  /// Memory for one more entry with such terms. Throws std::bad_alloc and changes nothing that
-  /// counts. `hash_of` is our own code: the hash of an entry. REQUIRES: no change has begun.
-  void reserve(const Terms& terms, Moment now, std::uint64_t (*hash_of)(const void*, Slot) noexcept,
-               const void* context) {
-    const bool untimed = terms.dies == no_moment && !dies_.exists();
-    const bool slots = free_ != no_slot || fresh_ < nodes_.size();
-    if (untimed && slots && index_.has_room()) [[likely]]
-      return;
-    make_room(terms, now, hash_of, context);
+  /// True: `arrival` needs nothing made first.
+  bool has_room(const Arrival& arrival) const noexcept {
+    const bool untimed = (arrival.terms.dies & arrival.terms.review) == no_moment;
+    return (untimed || has_columns(arrival.terms)) && arrival.now <= rebase_due_ &&
+           (free_ != no_slot || fresh_ < open_) && index_.has_room();
   }
 
-  /// How many slots there is memory for.
-  std::size_t slots() const noexcept { return nodes_.size(); }
+  /// Makes memory for `arrival` and returns how many slots it reaches to; `open` must follow.
+  /// Throws std::bad_alloc and changes nothing that counts. `hash_of` is our own code: the hash of
+  /// an entry. REQUIRES: no change has begun.
+  std::size_t make_room(const Arrival& arrival,
+                        std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context);
+
+  /// The cells of these slots have memory, too.
+  void open(std::size_t slots) noexcept { open_ = static_cast<Slot>(slots); }
 
   /// True: an entry has to leave before another comes in.
   bool full() const noexcept { return index_.size() >= entries_max_; }
@@ -144,7 +154,7 @@ class alignas(64) Roster {
   /// were in use; their cells are abandoned too.
   Slot abandon() noexcept;
 
-  /// A free slot. REQUIRES: `reserve` since the last `claim`.
+  /// A free slot. REQUIRES: room was there, or made, since the last `claim`.
   Slot claim() noexcept {
     if (free_ == no_slot && options_.buried) take_returned();
     if (free_ == no_slot) return fresh_++;
@@ -158,15 +168,13 @@ class alignas(64) Roster {
   }
 
   /// A new entry. REQUIRES: the cell is filled and the slot claimed.
-  void enter(Slot slot, std::uint64_t hash, std::uint32_t weight, const Terms& terms,
-             Moment now) noexcept;
+  void enter(Slot slot, const Arrival& arrival) noexcept;
 
   /// `to`, filled and claimed, takes the place of `from`, which is out of the roster then.
-  void succeed(Slot from, Slot to, std::uint64_t hash, std::uint32_t weight, const Terms& terms,
-               Moment now) noexcept;
+  void succeed(Slot from, Slot to, const Arrival& arrival) noexcept;
 
   /// The same entry with new times; its value may have been overwritten in place.
-  void renew(Slot slot, std::uint32_t weight, const Terms& terms, Moment now) noexcept;
+  void renew(Slot slot, const Arrival& arrival) noexcept;
 
   /// Takes an entry out. The slot is not free before it is given back.
   void leave(Slot slot, std::uint64_t hash) noexcept;
@@ -178,14 +186,21 @@ class alignas(64) Roster {
   /// through the next one's hash, its places in index and ghost. `cell(slot)` fetches a cell,
   /// `hash_of(slot)` reads one that was fetched.
   template <class Cell, class HashOf>
-  void foresee(Cell&& cell, HashOf&& hash_of) const noexcept {
+  void foresee(Cell&& cell, HashOf&& hash_of) noexcept {
     const auto [next, after] = queues_.next_looks();
     if (next == no_slot) return;
+    queues_.prefetch_border();
     cell(after);
     __builtin_prefetch(&nodes_.link(after), 1);
-    const std::uint64_t hash = hash_of(next);
-    index_.prefetch(hash);
-    ghost_.prefetch(hash);
+    foreseen_ = next;
+    foreseen_hash_ = hash_of(next);
+    index_.prefetch(foreseen_hash_);
+    ghost_.prefetch(foreseen_hash_);
+  }
+  /// The hash of a victim: as it was foreseen, else through `hash_of(slot)`.
+  template <class HashOf>
+  std::uint64_t victim_hash(Slot slot, HashOf&& hash_of) const noexcept {
+    return slot == foreseen_ ? foreseen_hash_ : hash_of(slot);
   }
   /// Fetches what the entering of `hash` will touch besides the index.
   void expect(std::uint64_t hash) const noexcept { ghost_.prefetch(hash); }
@@ -223,15 +238,18 @@ class alignas(64) Roster {
     std::atomic<Tick> tick{never};
   };
 
-  void make_room(const Terms& terms, Moment now,
-                 std::uint64_t (*hash_of)(const void*, Slot) noexcept, const void* context);
+  bool has_columns(const Terms& terms) const noexcept {
+    const unsigned needed = (terms.dies != no_moment ? unsigned{mortal} : 0U) |
+                            (terms.review != no_moment ? unsigned{reviewed} : 0U);
+    return (needed & ~unsigned{times()}) == 0;
+  }
   void take_returned() noexcept;
   void grow_ghost() noexcept;
   Tick tick(Moment moment) const noexcept;
   static Moment moment(Moment epoch, Tick tick) noexcept {
     return tick == never ? no_moment : epoch + tick;
   }
-  void set_terms(Slot slot, const Terms& terms, Moment now) noexcept;
+  void set_terms(Slot slot, const Arrival& arrival) noexcept;
   void rebase(Moment now) noexcept;
 
   // What some entry has had: which of the columns further down there are.
@@ -252,11 +270,29 @@ class alignas(64) Roster {
   std::size_t entries_max_;
   Slot free_ = no_slot;  // Linked through Link::next.
   Slot fresh_ = 0;       // Slots from here on were never used.
+  Slot open_ = 0;        // Slots from here on have no memory.
+  Moment rebase_due_ = no_moment;
+  Slot foreseen_ = no_slot;  // No entry has come into this slot since.
+  std::uint64_t foreseen_hash_ = 0;
   Queues queues_;
   Ghost ghost_;
   Wheel wheel_;
   Column<Grave> graves_;
   std::atomic<Slot> returned_{no_slot};  // Linked through Grave::next.
 };
+
+inline void Roster::enter(Slot slot, const Arrival& arrival) noexcept {
+  foreseen_ = no_slot;
+  nodes_.set_weight(slot, arrival.weight);
+  if (dies_.exists()) set_terms(slot, arrival);
+  index_.insert(arrival.hash, slot);
+  queues_.insert(slot, ghost_.take(arrival.hash));
+}
+
+inline void Roster::leave(Slot slot, std::uint64_t hash) noexcept {
+  index_.erase(hash, slot);
+  if (present(slot)) queues_.erase(slot);
+  if (dies_.exists()) wheel_.cancel(slot);
+}
 
 }  // namespace dcache::engine

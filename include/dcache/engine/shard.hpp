@@ -181,8 +181,8 @@ class Shard {
   [[gnu::noinline]] void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
-  Stored store(KeyHeld&& key, Held<Value>&& value, std::uint64_t hash, std::uint32_t weight,
-               const Terms& terms, Moment now, const std::atomic<bool>* detached);
+  Stored store(KeyHeld&& key, Held<Value>&& value, const Arrival& arrival,
+               const std::atomic<bool>* detached);
 
   /// Removes the entry of `view` (with `expired_at`: only if its time had passed by then).
   /// True: there was one.
@@ -265,6 +265,7 @@ class Shard {
   template <class View>
   [[gnu::noinline]] void find_further(const View& view, std::uint64_t hash, Found& found);
   void touch_eagerly(Slot slot, Moment now) noexcept;
+  [[gnu::noinline]] void make_room(const Arrival& arrival);
   struct Match {
     Slot slot = no_slot;
     bool judged = true;  // False: of the same hash, but the user's equality must say.
@@ -278,14 +279,17 @@ class Shard {
   Look pin(Slot slot);
   void sweep_some(Moment now, std::size_t batch, std::size_t& steps, Slot keep,
                   Graves& graves) noexcept;
-  bool evict(Victim victim, Graves& graves) noexcept;
-  bool evict_for_slot(Graves& graves) noexcept;
-  void foresee() const noexcept;
+  DCACHE_HOT Slot evict(Victim victim, Graves& graves) noexcept;
+  DCACHE_HOT Victim victim_for_slot() noexcept;
+  void release(Slot slot) noexcept {
+    if (slot != no_slot) roster_.release(slot);
+  }
+  DCACHE_HOT void foresee() noexcept;
   void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
-  void retire(Slot slot, Cause cause, Graves& graves) noexcept;
-  DCACHE_HOT Stored commit(Slot old, KeyHeld& key, Held<Value>& value, std::uint64_t hash,
-                           std::uint32_t weight, const Terms& terms, Moment now,
+  DCACHE_HOT Slot retire(Slot slot, Cause cause, Graves& graves) noexcept;
+  DCACHE_HOT Stored commit(Slot old, KeyHeld& key, Held<Value>& value, const Arrival& arrival,
                            Graves& graves) noexcept;
+  DCACHE_HOT Slot vacate(Graves& graves) noexcept;
   bool buried_later() const noexcept { return !plain || rules_.roster.buried; }
 
   static void count(std::atomic<std::uint64_t>& counter) noexcept {  // Under the lock.

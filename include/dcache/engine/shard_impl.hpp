@@ -166,7 +166,7 @@ inline typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& vi
                                                                   std::uint64_t hash,
                                                                   const Verdicts* verdicts) {
   Match match;
-  match.slot = roster_.index().find(hash, [&](Slot candidate) {
+  const auto accept = [&](Slot candidate) DCACHE_HOT_LAMBDA {
     if constexpr (plain) {
       return E{}(cells_.copy(candidate).key(), view);
     } else {
@@ -180,7 +180,12 @@ inline typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& vi
         return verdict == nullptr || *verdict;
       }
     }
-  });
+  };
+  // Nearly always the home group has one candidate or none.
+  match.slot = roster_.index().first(hash);
+  if (match.slot != no_slot && (match.slot == Index::further || !accept(match.slot))) {
+    match.slot = roster_.index().find(hash, accept);
+  }
   return match;
 }
 

@@ -7,54 +7,59 @@
 namespace dcache::engine {
 
 template <class K, class V, class H, class E>
-Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, std::uint64_t hash,
-                                std::uint32_t weight, const Terms& terms, Moment now,
+Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, const Arrival& arrival,
                                 const std::atomic<bool>* detached) {
   Stored stored = Stored::rejected;
   Graves graves(*this);
   const auto& view = key.get();
-  with_match(view, hash, [&](Slot old) DCACHE_HOT_LAMBDA {
+  with_match(view, arrival.hash, [&](Slot old) DCACHE_HOT_LAMBDA {
     if (detached != nullptr && detached->load(std::memory_order_acquire)) {
       stored = Stored::refused;
       return;
     }
-    try {
-      roster_.reserve(terms, now, hash_of, this);
-      cells_.cover(roster_.slots());
-    } catch (const std::bad_alloc&) {  // What is outdated goes nevertheless.
-      if (old != no_slot) drop(old, hash, Cause::replaced, graves);
-      return;
+    if (!roster_.has_room(arrival)) [[unlikely]] {
+      try {
+        make_room(arrival);
+      } catch (const std::bad_alloc&) {  // What is outdated goes nevertheless.
+        if (old != no_slot) drop(old, arrival.hash, Cause::replaced, graves);
+        return;
+      }
     }
     if (roster_.timed()) {
       std::size_t steps = sweep_steps;
-      sweep_some(now, sweep_batch, steps, old, graves);
+      sweep_some(arrival.now, sweep_batch, steps, old, graves);
     }
-    stored = commit(old, key, value, hash, weight, terms, now, graves);
+    stored = commit(old, key, value, arrival, graves);
   });
   return stored;
 }
 
+// Throws std::bad_alloc; the roster counts the new slots only when their cells are there, too.
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::make_room(const Arrival& arrival) {
+  const std::size_t slots = roster_.make_room(arrival, hash_of, this);
+  cells_.cover(slots);
+  roster_.open(slots);
+}
+
 // Cannot fail any more. One change for the readers: what leaves and what comes.
 template <class K, class V, class H, class E>
-inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value, std::uint64_t hash,
-                                        std::uint32_t weight, const Terms& terms, Moment now,
-                                        Graves& graves) noexcept {
+inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
+                                        const Arrival& arrival, Graves& graves) noexcept {
   const auto fill = [&](Slot slot) {
     if constexpr (plain) {
       cells_.fill(slot, key.get(), value.get());
     } else {
-      cells_.fill(slot, hash, std::move(key), std::move(value));
+      cells_.fill(slot, arrival.hash, std::move(key), std::move(value));
     }
   };
   roster_.set_knobs(rules_.monitor.knobs());
   roster_.begin_change();
   if (old == no_slot) {
-    roster_.expect(hash);
-    while (roster_.full() && evict_for_slot(graves)) {
-    }
-    const Slot slot = roster_.claim();
+    roster_.expect(arrival.hash);
+    const Slot slot = vacate(graves);
     fill(slot);
-    roster_.enter(slot, hash, weight, terms, now);
+    roster_.enter(slot, arrival);
     count(inserted_);
     if (roster_.full()) foresee();
   } else if (!buried_later()) {
@@ -62,16 +67,28 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value, 
       rules_.weight_used.fetch_sub(roster_.weight(old), std::memory_order_relaxed);
     }
     fill(old);
-    roster_.renew(old, weight, terms, now);
+    roster_.renew(old, arrival);
     count(removed_[static_cast<std::size_t>(Cause::replaced)]);
   } else {
     const Slot slot = roster_.claim();
     fill(slot);
-    roster_.succeed(old, slot, hash, weight, terms, now);
+    roster_.succeed(old, slot, arrival);
     retire(old, Cause::replaced, graves);
   }
   roster_.end_change();
   return old == no_slot ? Stored::inserted : Stored::replaced;
+}
+
+// A slot for a newcomer: if it can be, that of the entry that has to leave for it.
+template <class K, class V, class H, class E>
+inline Slot Shard<K, V, H, E>::vacate(Graves& graves) noexcept {
+  Slot slot = no_slot;
+  while (roster_.full()) {
+    if (slot != no_slot) [[unlikely]]
+      roster_.release(slot);
+    slot = evict(victim_for_slot(), graves);
+  }
+  return slot != no_slot ? slot : roster_.claim();
 }
 
 template <class K, class V, class H, class E>
@@ -111,7 +128,7 @@ void Shard<K, V, H, E>::drop(Slot slot, std::uint64_t hash, Cause cause, Graves&
   roster_.begin_change();
   roster_.leave(slot, hash);
   roster_.end_change();
-  retire(slot, cause, graves);
+  release(retire(slot, cause, graves));
 }
 
 template <class K, class V, class H, class E>
@@ -127,34 +144,35 @@ bool Shard<K, V, H, E>::evict_one() {
   Graves graves(*this);
   const Locked locked(*this);
   roster_.begin_change();
-  const bool evicted = evict(roster_.victim(), graves);
+  const Victim victim = roster_.victim();
+  if (victim.slot != no_slot) release(evict(victim, graves));
   roster_.end_change();
-  return evicted;
+  return victim.slot != no_slot;
 }
 
-// Entries without weight leave only for want of slots.
+// Entries without weight leave only for want of slots. REQUIRES: there is an entry.
 template <class K, class V, class H, class E>
-bool Shard<K, V, H, E>::evict_for_slot(Graves& graves) noexcept {
+inline Victim Shard<K, V, H, E>::victim_for_slot() noexcept {
   Victim victim = roster_.victim();
-  if (victim.slot == no_slot) victim.slot = roster_.any();
-  return evict(victim, graves);
+  if (victim.slot == no_slot) [[unlikely]]
+    victim.slot = roster_.any();
+  return victim;
 }
 
-// Within a change. False: there is no victim.
 template <class K, class V, class H, class E>
-void Shard<K, V, H, E>::foresee() const noexcept {
+inline void Shard<K, V, H, E>::foresee() noexcept {
   roster_.foresee([this](Slot slot) { cells_.prefetch(slot); },
                   [this](Slot slot) { return hash_of(this, slot); });
 }
 
+// Within a change. Returns what `retire` does. REQUIRES: the victim is one.
 template <class K, class V, class H, class E>
-bool Shard<K, V, H, E>::evict(Victim victim, Graves& graves) noexcept {
-  if (victim.slot == no_slot) return false;
-  const std::uint64_t hash = hash_of(this, victim.slot);
+inline Slot Shard<K, V, H, E>::evict(Victim victim, Graves& graves) noexcept {
+  const std::uint64_t hash =
+      roster_.victim_hash(victim.slot, [this](Slot slot) { return hash_of(this, slot); });
   roster_.leave(victim.slot, hash);
   if (victim.remember) roster_.remember(hash);
-  retire(victim.slot, Cause::evicted, graves);
-  return true;
+  return retire(victim.slot, Cause::evicted, graves);
 }
 
 template <class K, class V, class H, class E>
@@ -197,7 +215,7 @@ void Shard<K, V, H, E>::clear() {
       more = slot != no_slot;
       if (!more) break;
       roster_.leave(slot, hash_of(this, slot));
-      retire(slot, Cause::erased, graves);
+      release(retire(slot, Cause::erased, graves));
     }
     roster_.end_change();
   }
@@ -212,8 +230,10 @@ void Shard<K, V, H, E>::set_entries_max(std::size_t entries_max) {
     const Locked locked(*this);
     roster_.set_entries_max(entries_max);
     roster_.begin_change();
-    for (std::size_t i = 0; i < batch && more; ++i)
-      more = roster_.overfull() && evict_for_slot(graves);
+    for (std::size_t i = 0; i < batch && more; ++i) {
+      more = roster_.overfull();
+      if (more) release(evict(victim_for_slot(), graves));
+    }
     roster_.end_change();
   }
 }
@@ -248,23 +268,22 @@ std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment 
   return looks;
 }
 
-// The entry has left the roster. Its slot is free now, or once it is buried.
+// The entry has left the roster. Returns its slot if that is free now, or `no_slot` if it will be
+// once the entry is buried.
 template <class K, class V, class H, class E>
-void Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept {
+inline Slot Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept {
   count(removed_[static_cast<std::size_t>(cause)]);
   if (rules_.roster.weighted) {
     rules_.weight_used.fetch_sub(roster_.weight(slot), std::memory_order_relaxed);
   }
-  if (!buried_later()) {
-    roster_.release(slot);
-    return;
-  }
+  if (!buried_later()) return slot;
   roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
   if constexpr (plain) {
     graves.add(slot);
   } else {
     if (cells_.detach(slot)) graves.add(slot);
   }
+  return no_slot;
 }
 
 template <class K, class V, class H, class E>
