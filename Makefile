@@ -18,7 +18,8 @@ demo: ## Run a slow function over /usr/include, cold and warm
 	@cmake --build --preset release -j $(JOBS) --target example_headers
 	@build/release/examples/headers
 
-test: ## Build and run every test: sanitizers, threads, clang
+test: ## Build and run every test: sanitizers, threads, clang, Python
+	@tools/setup build
 	@tools/setup test
 	@tools/test
 
@@ -28,10 +29,14 @@ bench: ## Measure against the rivals; TRACES=DIR adds traces
 	@cmake --build --preset release -j $(JOBS)
 	@python3 bench/run.py $(if $(TRACES),--traces "$(TRACES)")
 
-lint: ## Check format, clang-tidy over the whole tree, layers, sizes
+lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@tools/setup lint
 	@python3 tools/layers.py
 	@python3 tools/tidy.py
+	@python3 -m venv build/lint
+	@build/lint/bin/pip install --quiet ruff==0.17.6
+	@build/lint/bin/ruff check python
+	@build/lint/bin/ruff format --check python
 	@$(sources) | xargs clang-format-19 --dry-run -Werror
 	@cmake --preset dev >/dev/null
 	@run-clang-tidy-19 -quiet -j $(JOBS) -extra-arg=-Wno-sign-conversion -p build/dev \
@@ -43,12 +48,14 @@ format: ## Format every C++ file
 	@$(sources) | xargs clang-format-19 -i
 
 fuzz: ## Run what is labelled fuzz (not part of make test)
+	@tools/setup build
 	@tools/setup test
 	@cmake --preset asan
 	@cmake --build --preset asan -j $(JOBS) --target tests_fuzz
 	@ctest --preset fuzz
 
 soak: ## Run what is labelled soak (not part of make test)
+	@tools/setup build
 	@tools/setup test
 	@cmake --preset release
 	@cmake --build --preset release -j $(JOBS) --target tests_soak

@@ -160,6 +160,7 @@ class Memory {
    public:
     explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
     decltype(auto) value() const noexcept { return found_.look.value(); }
+    decltype(auto) key() const noexcept { return found_.look.key(); }
     /// True: past the moment from which the caller wanted to look closer.
     bool review() const noexcept { return now_ >= found_.terms.review; }
     const engine::Terms& terms() const noexcept { return found_.terms; }
@@ -206,6 +207,13 @@ class Memory {
   template <class View>
   void set_review(const View& key, std::uint64_t hash, engine::Moment review) {
     shard(hash).set_review(key, hash, review);
+  }
+
+  /// Calls `visit(key, value)` for every entry, expired or not, with the lock of its shard held:
+  /// it must be short, run no code of the user's and not throw. For collectors of garbage.
+  template <class Visit>
+  void for_each(Visit&& visit) {
+    for (auto& shard : shards_) shard->for_each(visit);
   }
 
   /// The table's clock in milliseconds. Every deadline is told by it.

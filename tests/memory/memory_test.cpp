@@ -487,6 +487,27 @@ TEST(MemorySnapshot, HasEveryEntryOnce) {
   EXPECT_EQ(seen.size(), table.size());
 }
 
+TEST(MemorySnapshot, IsWhatForEachVisits) {
+  Texts texts({.max_entries = 3000});
+  Numbers numbers({.max_entries = 3000});
+  for (int i = 0; i < 4000; ++i) {
+    texts.put(std::to_string(i), std::to_string(i));
+    numbers.put(i, i);
+  }
+
+  const auto check = [](auto& table) {
+    using Entry = typename decltype(table.snapshot())::value_type;
+    std::set<Entry> visited;
+    table.for_each([&](const auto& key, const auto& value) {
+      EXPECT_TRUE(visited.emplace(key, value).second) << key << " twice";
+    });
+    const auto snapshot = table.snapshot();
+    EXPECT_EQ(visited, std::set<Entry>(snapshot.begin(), snapshot.end()));
+  };
+  check(texts);
+  check(numbers);
+}
+
 TEST(MemorySnapshot, OfExactLruIsNewestFirst) {
   Numbers table({.max_entries = 5, .policy = Policy::lru});
   for (int i = 0; i < 5; ++i) table.put(i, i * 10);

@@ -142,14 +142,14 @@ Answer<Flights> lead_flight(Leadership<Flights> leadership, const Call& call,
   return answer;
 }
 
-/// Waits for a flight that the caller joined, and runs the body where that falls to it. Nothing:
-/// it was vacated before the caller came; look the key up again.
+/// What comes after a wait for a flight that the caller joined: its outcome, or the body, where
+/// that falls to the caller. Nothing: it was vacated; look the key up again.
 template <class Flights, class Call>
-std::optional<Answer<Flights>> follow_flight(Flights& flights, Ref<typename Flights::Flown> flight,
-                                             const Call& call, const FlightLimits& limits,
-                                             ThreadWaiter& waiter) {
+std::optional<Answer<Flights>> after_waiting(Waited waited, Flights& flights,
+                                             Ref<typename Flights::Flown> flight, const Call& call,
+                                             const FlightLimits& limits) {
   Answer<Flights> answer;
-  switch (flight->wait(waiter, limits)) {
+  switch (waited) {
     case Waited::vacated:
       return std::nullopt;
     case Waited::timed_out:
@@ -168,6 +168,16 @@ std::optional<Answer<Flights>> follow_flight(Flights& flights, Ref<typename Flig
   }
   answer.flight = std::move(flight);
   return answer;
+}
+
+/// Waits for a flight that the caller joined, and runs the body where that falls to it. Nothing:
+/// it was vacated before the caller came; look the key up again.
+template <class Flights, class Call>
+std::optional<Answer<Flights>> follow_flight(Flights& flights, Ref<typename Flights::Flown> flight,
+                                             const Call& call, const FlightLimits& limits,
+                                             ThreadWaiter& waiter) {
+  const Waited waited = flight->wait(waiter, limits);
+  return after_waiting(waited, flights, std::move(flight), call, limits);
 }
 
 /// The value of a key that is not in the table: computed here, or by whoever computes it already.

@@ -207,6 +207,10 @@ class Shard {
   template <class Use>
   void with_weight(Use&& use);
 
+  /// Calls `visit(key, value)` for every entry, with the lock held.
+  template <class Visit>
+  void for_each(Visit& visit);
+
   void clear();
   void set_entries_max(std::size_t entries_max);
   void set_weight_share(std::uint64_t share);

@@ -268,6 +268,20 @@ std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment 
   return looks;
 }
 
+template <class K, class V, class H, class E>
+template <class Visit>
+void Shard<K, V, H, E>::for_each(Visit& visit) {
+  const Locked locked(*this);
+  roster_.for_each([&](Slot slot, int) {
+    if constexpr (plain) {
+      const auto copy = cells_.copy(slot);
+      visit(copy.key(), copy.value());
+    } else {
+      visit(cells_.at(slot).key(), cells_.at(slot).value());
+    }
+  });
+}
+
 // The entry has left the roster. Returns its slot if that is free now, or `no_slot` if it will be
 // once the entry is buried.
 template <class K, class V, class H, class E>

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include "errors.hpp"
+
+#include <string>
+
+namespace dcache::python {
+
+Errors errors;
+
+namespace {
+
+bool add(PyObject* module, const char* name, const char* doc, PyObject* also, PyObject*& error) {
+  const std::string full = std::string("dcache.") + name;
+  PyObject* const base = errors.error != nullptr ? errors.error : PyExc_Exception;
+  const Object bases =
+      Object::owned(also == nullptr ? PyTuple_Pack(1, base) : PyTuple_Pack(2, base, also));
+  if (!bases) return false;
+  error = PyErr_NewExceptionWithDoc(full.c_str(), doc, bases.get(), nullptr);
+  return error != nullptr && PyModule_AddObjectRef(module, name, error) == 0;
+}
+
+}  // namespace
+
+bool prepare_errors(PyObject* module) {
+  return add(module, "Error", "What dcache raises on its own account.", nullptr, errors.error) &&
+         add(module, "ConfigError", "An option that can never work.", PyExc_ValueError,
+             errors.config) &&
+         add(module, "UsageError", "A call that can never work.", PyExc_TypeError, errors.usage) &&
+         add(module, "UnkeyableError", "An argument that no key can be made of.", PyExc_TypeError,
+             errors.unkeyable);
+}
+
+void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument) noexcept {
+  const Object name = Object::owned(parameter == nullptr ? PyUnicode_FromString("of a call")
+                                                         : PyUnicode_FromFormat("%R", parameter));
+  if (!name) return;
+  PyErr_Format(
+      errors.unkeyable,
+      "dcache: argument %U of %R is a %s, which has neither a hash nor a canonical form, or "
+      "holds something that has neither: leave it out of the key with ignore=(%U,), or say "
+      "what counts with key=",
+      name.get(), function, Py_TYPE(argument)->tp_name, name.get());
+}
+
+void raise_once_only(PyObject* function, PyObject* result) noexcept {
+  PyErr_Format(errors.usage,
+               "dcache: %R returned a %s, which can be consumed only once and so cannot be shared "
+               "by later calls: return a list or a tuple",
+               function, Py_TYPE(result)->tp_name);
+}
+
+}  // namespace dcache::python

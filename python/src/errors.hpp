@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/// The errors that users see, and their sentences: what was expected, what came, the way out.
+#pragma once
+
+#include "object.hpp"
+
+namespace dcache::python {
+
+/// The classes `dcache.Error` and its leaves; borrowed, there once `prepare_errors` has succeeded.
+struct Errors {
+  PyObject* error = nullptr;
+  PyObject* config = nullptr;     // Also a ValueError.
+  PyObject* usage = nullptr;      // Also a TypeError.
+  PyObject* unkeyable = nullptr;  // Also a TypeError.
+};
+extern Errors errors;
+
+/// Makes the classes and adds them to the module. False: a Python error is set.
+bool prepare_errors(PyObject* module);
+
+// Each of these sets the interpreter's error.
+
+/// `parameter`: its name, or null where it has none.
+void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument) noexcept;
+void raise_once_only(PyObject* function, PyObject* result) noexcept;
+
+}  // namespace dcache::python

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""One body per key, whoever asks at the same time."""
+
+import _thread
+import threading
+import time
+
+import pytest
+from dcache import MISSING, dcache
+
+
+def together(count, call):
+    """Runs `call` in so many threads at once; what each returned or raised."""
+    answers = []
+    start = threading.Barrier(count)
+
+    def run():
+        start.wait()
+        try:
+            answers.append(call())
+        except BaseException as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(answers) == count, "somebody hangs"
+    return answers
+
+
+class Gate:
+    """A body that stops in the middle."""
+
+    def __init__(self):
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def __call__(self):
+        self.reached.set()
+        assert self.open.wait(30)
+
+
+def test_threads_on_a_cold_key_run_the_body_once():
+    runs = []
+
+    @dcache
+    def f(x):
+        runs.append(x)
+        time.sleep(0.1)
+        return object()
+
+    answers = together(50, lambda: f(1))
+    assert len(runs) == 1
+    assert len(set(map(id, answers))) == 1
+    assert f.cache_info()[:2] == (49, 1)
+
+
+def test_waiters_get_the_exception_and_the_next_call_runs_again():
+    runs = []
+
+    @dcache
+    def f(x):
+        runs.append(x)
+        time.sleep(0.5)
+        raise KeyError(x)
+
+    answers = together(10, lambda: f(1))
+    assert len(runs) == 1
+    assert all(type(answer) is KeyError for answer in answers)
+    with pytest.raises(KeyError):
+        f(1)
+    assert len(runs) == 2
+
+
+def test_waiters_do_not_lengthen_each_others_traceback():
+    @dcache
+    def f(x):
+        time.sleep(0.5)
+        raise KeyError(x)
+
+    def depth():
+        try:
+            f(1)
+        except KeyError as error:
+            trace, frames = error.__traceback__, 0
+            while trace:
+                trace, frames = trace.tb_next, frames + 1
+            return frames
+
+    assert set(together(10, depth)) <= {2}
+
+
+def test_different_calls_run_at_once():
+    gate = Gate()
+
+    @dcache
+    def f(x):
+        if x == 1:
+            gate()
+        return x
+
+    slow = threading.Thread(target=f, args=(1,))
+    slow.start()
+    assert gate.reached.wait(10)
+    assert f(2) == 2
+    gate.open.set()
+    slow.join(10)
+
+
+def test_a_body_may_call_itself_with_the_same_arguments():
+    depth = []
+
+    @dcache
+    def f(x):
+        depth.append(x)
+        return f(x) + 1 if len(depth) < 3 else 0
+
+    assert f(1) == 2
+    assert f(1) == 2
+
+
+def test_recursion_over_other_arguments_is_plain():
+    @dcache
+    def fib(n):
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    assert fib(200) == 280571172992510140037611932413038677189525
+    assert fib.cache_info()[:2] == (198, 201)
+
+
+def test_a_cycle_between_two_threads_is_broken():
+    meet = threading.Barrier(2)
+
+    @dcache
+    def g(x):
+        if not meet.broken and x in (1, 2):
+            try:
+                meet.wait(0.5)
+            except threading.BrokenBarrierError:
+                return x
+        return x + g(3 - x)
+
+    started = time.monotonic()
+    numbers = iter([1, 2])
+    lock = threading.Lock()
+
+    def call():
+        with lock:
+            x = next(numbers)
+        return g(x)
+
+    answers = together(2, call)
+    assert all(isinstance(answer, int) for answer in answers), answers
+    assert time.monotonic() - started < 10
+
+
+def test_what_began_before_an_invalidation_is_not_kept():
+    gate = Gate()
+
+    @dcache
+    def f(x):
+        gate()
+        return object()
+
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(f(1)))
+    thread.start()
+    assert gate.reached.wait(10)
+    assert f.invalidate(1)
+    gate.open.set()
+    thread.join(10)
+    assert len(answers) == 1
+    assert f.peek(1) is MISSING
+
+
+def test_who_comes_during_a_refresh_joins_it():
+    gate, runs = Gate(), []
+
+    @dcache
+    def f(x):
+        runs.append(x)
+        if len(runs) == 2:
+            gate()
+        return len(runs)
+
+    assert f(1) == 1
+    f.invalidate(1)
+    thread = threading.Thread(target=f.refresh, args=(1,))
+    thread.start()
+    assert gate.reached.wait(10)
+    answers = []
+    other = threading.Thread(target=lambda: answers.append(f(1)))
+    other.start()
+    time.sleep(0.1)
+    gate.open.set()
+    thread.join(10)
+    other.join(10)
+    assert answers == [2]
+    assert f(1) == 2
+
+
+def test_an_explicit_put_wins_over_a_flight():
+    gate = Gate()
+
+    @dcache
+    def f(x):
+        gate()
+        return "computed"
+
+    thread = threading.Thread(target=f, args=(1,))
+    thread.start()
+    assert gate.reached.wait(10)
+    f.put("put", 1)
+    gate.open.set()
+    thread.join(10)
+    assert f(1) == "put"
+
+
+@pytest.mark.parametrize("death", [KeyboardInterrupt, SystemExit])
+def test_a_leader_that_is_told_to_stop_hands_over_to_a_waiter(death):
+    gate, runs = Gate(), []
+
+    @dcache
+    def f(x):
+        runs.append(x)
+        if len(runs) == 1:
+            gate()
+            raise death
+        return "second"
+
+    answers = []
+
+    def call():
+        try:
+            answers.append(f(1))
+        except death as error:
+            answers.append(type(error))
+
+    threads = [threading.Thread(target=call) for _ in range(5)]
+    threads[0].start()
+    assert gate.reached.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    time.sleep(0.1)
+    gate.open.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(map(str, answers)) == sorted(["second"] * 4 + [str(death)])
+    assert len(runs) == 2
+
+
+def test_a_main_thread_that_waits_answers_ctrl_c():
+    gate = Gate()
+
+    @dcache
+    def f(x):
+        gate()
+
+    leader = threading.Thread(target=f, args=(1,))
+    leader.start()
+    assert gate.reached.wait(10)
+    threading.Timer(0.2, _thread.interrupt_main).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        f(1)
+    assert time.monotonic() - started < 5
+    gate.open.set()
+    leader.join(10)
+
+
+def test_after_flight_timeout_one_waiter_takes_over():
+    gate, runs = Gate(), []
+
+    @dcache(flight_timeout=0.2)
+    def f(x):
+        runs.append(x)
+        if len(runs) == 1:
+            gate()
+        return len(runs)
+
+    leader = threading.Thread(target=f, args=(1,))
+    leader.start()
+    assert gate.reached.wait(10)
+    answers = together(10, lambda: f(1))
+    assert answers == [2] * 10
+    assert len(runs) == 2
+    gate.open.set()
+    leader.join(10)
+    assert f(1) == 2
