@@ -19,7 +19,6 @@ demo: ## Run a slow function over /usr/include, cold and warm
 	@build/release/examples/headers
 
 test: ## Build and run every test: sanitizers, threads, clang, Python
-	@tools/setup build
 	@tools/setup test
 	@tools/test
 
@@ -48,14 +47,12 @@ format: ## Format every C++ file
 	@$(sources) | xargs clang-format-19 -i
 
 fuzz: ## Run what is labelled fuzz (not part of make test)
-	@tools/setup build
 	@tools/setup test
 	@cmake --preset asan
 	@cmake --build --preset asan -j $(JOBS) --target tests_fuzz
 	@ctest --preset fuzz
 
 soak: ## Run what is labelled soak (not part of make test)
-	@tools/setup build
 	@tools/setup test
 	@cmake --preset release
 	@cmake --build --preset release -j $(JOBS) --target tests_soak

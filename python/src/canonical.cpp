@@ -2,7 +2,6 @@
 #include "canonical.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstdint>
 #include <vector>
@@ -73,7 +72,7 @@ void append_int(PyObject* number, std::string& bytes) {
 }
 
 void append_float(PyObject* number, std::string& bytes) {
-  auto bits = std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(number));
+  const auto bits = std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(number));
   bytes.push_back(static_cast<char>(0xFB));
   for (unsigned at = 8; at-- > 0;) bytes.push_back(static_cast<char>(bits >> (8 * at)));
 }

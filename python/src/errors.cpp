@@ -31,15 +31,19 @@ bool prepare_errors(PyObject* module) {
 }
 
 void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument) noexcept {
-  const Object name = Object::owned(parameter == nullptr ? PyUnicode_FromString("of a call")
-                                                         : PyUnicode_FromFormat("%R", parameter));
-  if (!name) return;
-  PyErr_Format(
-      errors.unkeyable,
-      "dcache: argument %U of %R is a %s, which has neither a hash nor a canonical form, or "
-      "holds something that has neither: leave it out of the key with ignore=(%U,), or say "
-      "what counts with key=",
-      name.get(), function, Py_TYPE(argument)->tp_name, name.get());
+  const char* const type = Py_TYPE(argument)->tp_name;
+  if (parameter == nullptr) {
+    PyErr_Format(errors.unkeyable,
+                 "dcache: a key for %R would be made of a %s, which has neither a hash nor a "
+                 "canonical form, or holds something that has neither: say what counts with key=",
+                 function, type);
+  } else {
+    PyErr_Format(errors.unkeyable,
+                 "dcache: argument %R of %R is a %s, which has neither a hash nor a canonical "
+                 "form, or holds something that has neither: leave it out of the key with "
+                 "ignore=(%R,), or say what counts with key=",
+                 parameter, function, type, parameter);
+  }
 }
 
 void raise_once_only(PyObject* function, PyObject* result) noexcept {

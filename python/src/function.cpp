@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "dcache/engine/coalesce.hpp"
+
 #include "canonical.hpp"
 #include "errors.hpp"
 #include "waiting.hpp"
@@ -152,38 +154,28 @@ void Function::blame(const Arguments& arguments) const {
 
 Object Function::call(PyObject* const* args, std::size_t count_and_flags, PyObject* names) {
   const Py_ssize_t count = PyVectorcall_NARGS(count_and_flags);
+  Table::Hit hit;
   if (plain_ && signature_.exact(count, names)) [[likely]] {
     const Arguments arguments(args, count);
     if (const auto hash = this->hash(arguments, Contents::untouched)) [[likely]] {
       Question question(arguments, *hash, options_.typing);
-      Table::Hit hit;
       table_.find(question, hit);
-      if (hit && !hit.review()) [[likely]] {
-        ++hits_;
-        return Object::shared(hit.value());
-      }
+      if (hit && !hit.review()) [[likely]]
+        return give(hit);
       return answer(Call(*this, args, count, names, std::move(question)), hit);
     }
   }
   const Call call(*this, args, count, names);
-  Table::Hit hit;
   table_.find(call.question(), hit);
-  if (hit && !hit.review()) {
-    ++hits_;
-    return Object::shared(hit.value());
-  }
   return answer(call, hit);
 }
 
-// Not found without asking, or past its review.
+// What the first look, which asks nobody, has or has not found.
 Object Function::answer(const Call& call, Table::Hit& hit) {
   if (!hit && call.question().answer()) table_.find_surely(call.question(), hit, false);
   if (!hit) return compute(call, false);
-  if (hit.now() < options_.freshness.fresh_until(hit.terms())) {
-    ++hits_;
-    return Object::shared(hit.value());
-  }
-  return compute(call, true);
+  const bool fresh = !hit.review() || hit.now() < options_.freshness.fresh_until(hit.terms());
+  return fresh ? give(hit) : compute(call, true);
 }
 
 template <class Recheck>
@@ -214,8 +206,12 @@ Object Function::compute(const Call& call, bool may_be_stale) {
     Object found = find_fresh(question);
     return found ? std::optional<Kept>(std::move(found)) : std::nullopt;
   };
-  const auto answer = coalesce_unlocked(flights_, flight_call(call, recheck), limits(),
-                                        [&looked] { looked = false; });
+  const engine::FlightLimits limits = this->limits();
+  const auto wait = [&](engine::Flight& flight) {
+    looked = false;
+    return wait_unlocked(flight, limits);
+  };
+  const auto answer = engine::coalesce_with(flights_, flight_call(call, recheck), limits, wait);
   if (answer.interrupted) throw Raised();
   if (answer.ran) {
     measured(answer.cost);

@@ -28,7 +28,6 @@ struct Options {
   bool raw = false;       // The strict drop-in's keys: the spelling of the call.
   Typing typing = Typing::exact;
   std::optional<Duration> ttl;
-  Object ttl_of;    // Of the result; or none.
   Object cache_if;  // Of the result; or none.
   Object key;       // Of the arguments; or none.
   Object ignore;    // A tuple of names; or none.
@@ -69,6 +68,10 @@ class Function {
 
   std::optional<std::uint64_t> hash(const Arguments& arguments, Contents contents) const;
   void blame(const Arguments& arguments) const;
+  Object give(const Table::Hit& hit) noexcept {
+    ++hits_;
+    return Object::shared(hit.value());
+  }
   Object answer(const Call& call, Table::Hit& hit);
   Object compute(const Call& call, bool may_be_stale);
   template <class Recheck>

@@ -12,7 +12,7 @@
 namespace dcache::python {
 
 /// Thrown where the interpreter's error indicator is set. It carries nothing: the error stays where
-/// the interpreter keeps it until the boundary (`returned`) hands it over.
+/// the interpreter keeps it until the boundary (`guarded`) hands it over.
 struct Raised {};
 
 /// A counted reference, or none.

@@ -71,26 +71,24 @@ void Signature::read(PyObject* function) {
   known_ = true;
 }
 
-// `ignored` is a tuple of names; "*name" and "**name" of the function count without the stars.
+// `*args` and `**kw` are named without the stars; in the code object they come after the slots.
 void Signature::ignore(PyObject* function, PyObject* ignored) {
-  Py_ssize_t at = std::ssize(names_);
   Object names;
   if (known_) names = attribute(attribute(function, "__code__").get(), "co_varnames");
+  const auto is = [&](Py_ssize_t at, PyObject* name) {
+    return PyUnicode_Compare(PyTuple_GET_ITEM(names.get(), at), name) == 0;
+  };
+  const Py_ssize_t slots = std::ssize(names_);
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ignored); ++i) {
     PyObject* const name = PyTuple_GET_ITEM(ignored, i);
-    const Py_ssize_t slot = slot_of(name);
-    at = std::ssize(names_);
-    const auto is = [&](Py_ssize_t where) {
-      return known_ && PyUnicode_Compare(PyTuple_GET_ITEM(names.get(), where), name) == 0;
-    };
-    if (slot >= 0) {
+    if (const Py_ssize_t slot = slot_of(name); slot >= 0) {
       ignored_[static_cast<std::size_t>(slot)] = true;
-    } else if (surplus_positional_ && is(at)) {
+    } else if (surplus_positional_ && is(slots, name)) {
       ignores_positional_ = true;
-    } else if (surplus_keywords_ && is(at + (surplus_positional_ ? 1 : 0))) {
+    } else if (surplus_keywords_ && is(slots + (surplus_positional_ ? 1 : 0), name)) {
       ignores_keywords_ = true;
     } else {
-      refuse("has no parameter %R to ignore", name);
+      refuse(" has no parameter %R to ignore", name);
     }
     ignores_ = true;
   }

@@ -33,7 +33,7 @@ class Signature {
  public:
   /// Of anything: the raw spelling is the key.
   Signature() = default;
-  /// Of a function written in Python: `signature[i]` goes to slot i of `Bound`, after the slots the
+  /// Of a function written in Python: parameter i goes to slot i of `Bound`, after the slots the
   /// surplus positional arguments, then a mark with name and value of each surplus keyword. Throws
   /// `Raised` if `ignored` (a tuple of names, or null) names no parameter.
   Signature(PyObject* function, PyObject* ignored);
@@ -50,9 +50,6 @@ class Signature {
   PyObject* name_of(Py_ssize_t at) const noexcept {
     return at < std::ssize(names_) ? names_[static_cast<std::size_t>(at)].get() : nullptr;
   }
-
-  /// False: the raw spelling is the key.
-  bool known() const noexcept { return known_; }
 
  private:
   // Where the arguments of a call with such keywords go.
@@ -80,7 +77,7 @@ class Signature {
   bool surplus_keywords_ = false;
   bool ignores_positional_ = false;
   bool ignores_keywords_ = false;
-  bool known_ = false;
+  bool known_ = false;  // False: the raw spelling is the key.
   bool ignores_ = false;
   Py_ssize_t exact_ = -1;  // As many positional arguments and nothing else: they are the key.
   std::array<Site, sites_max> sites_;

@@ -2,10 +2,10 @@
 /// Waiting for a flight without the interpreter's lock.
 #pragma once
 
-#include <exception>
+#include <chrono>
 #include <utility>
 
-#include "dcache/engine/coalesce.hpp"
+#include "dcache/engine/waiter.hpp"
 
 #include "object.hpp"
 
@@ -72,32 +72,15 @@ class InterpreterWaiter final : public engine::ThreadWaiter {
   }
 };
 
-/// `engine::coalesce`, with the interpreter's lock given up while it waits, and only then; calls
-/// `has_waited()` after each wait.
-template <class Flights, class Call, class HasWaited>
-engine::Answer<Flights> coalesce_unlocked(Flights& flights, const Call& call,
-                                          const engine::FlightLimits& limits,
-                                          const HasWaited& has_waited) {
-  for (;;) {
-    auto joined = flights.join(call.hash, call.view, call.make_key, limits.now());
-    if (joined.leader) {
-      return engine::lead_flight(
-          engine::Leadership<Flights>(flights, std::move(joined.flight), limits.now), call, limits);
-    }
-    InterpreterWaiter waiter;
-    engine::Waited waited{};
-    PyThreadState* const state = PyEval_SaveThread();
-    try {
-      waited = joined.flight->wait(waiter, limits);
-    } catch (...) {
-      PyEval_RestoreThread(state);
-      throw;
-    }
-    PyEval_RestoreThread(state);
-    has_waited();
-    auto answer = engine::after_waiting(waited, flights, std::move(joined.flight), call, limits);
-    if (answer) return std::move(*answer);
-  }
+/// `Flight::wait` with the interpreter's lock given up meanwhile.
+inline engine::Waited wait_unlocked(engine::Flight& flight, const engine::FlightLimits& limits) {
+  struct Unlocked {
+    PyThreadState* state = PyEval_SaveThread();
+    ~Unlocked() { PyEval_RestoreThread(state); }
+  };
+  InterpreterWaiter waiter;
+  const Unlocked unlocked;
+  return flight.wait(waiter, limits);
 }
 
 }  // namespace dcache::python

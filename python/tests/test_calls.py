@@ -143,6 +143,16 @@ def test_what_no_key_can_be_made_of_is_refused_with_the_way_out(bad):
     assert isinstance(caught.value, TypeError)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [lambda: dcache(lambda *a: 1)(bytearray()), lambda: dcache(key=lambda x: bytearray())(abs)(1)],
+)
+def test_what_has_no_name_is_not_to_be_ignored(call):
+    with pytest.raises(UnkeyableError, match=r"bytearray.*key=") as caught:
+        call()
+    assert "ignore" not in str(caught.value)
+
+
 class Loud:
     """Equal by content; every instance has one hash, so that `==` decides."""
 

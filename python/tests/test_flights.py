@@ -41,6 +41,14 @@ class Gate:
         assert self.open.wait(30)
 
 
+def start_until(gate, call, *args):
+    """A thread that runs `call`, once it has reached the gate."""
+    thread = threading.Thread(target=call, args=args)
+    thread.start()
+    assert gate.reached.wait(10)
+    return thread
+
+
 def test_threads_on_a_cold_key_run_the_body_once():
     runs = []
 
@@ -100,9 +108,7 @@ def test_different_calls_run_at_once():
             gate()
         return x
 
-    slow = threading.Thread(target=f, args=(1,))
-    slow.start()
-    assert gate.reached.wait(10)
+    slow = start_until(gate, f, 1)
     assert f(2) == 2
     gate.open.set()
     slow.join(10)
@@ -164,9 +170,7 @@ def test_what_began_before_an_invalidation_is_not_kept():
         return object()
 
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(f(1)))
-    thread.start()
-    assert gate.reached.wait(10)
+    thread = start_until(gate, lambda: answers.append(f(1)))
     assert f.invalidate(1)
     gate.open.set()
     thread.join(10)
@@ -186,9 +190,7 @@ def test_who_comes_during_a_refresh_joins_it():
 
     assert f(1) == 1
     f.invalidate(1)
-    thread = threading.Thread(target=f.refresh, args=(1,))
-    thread.start()
-    assert gate.reached.wait(10)
+    thread = start_until(gate, f.refresh, 1)
     answers = []
     other = threading.Thread(target=lambda: answers.append(f(1)))
     other.start()
@@ -208,9 +210,7 @@ def test_an_explicit_put_wins_over_a_flight():
         gate()
         return "computed"
 
-    thread = threading.Thread(target=f, args=(1,))
-    thread.start()
-    assert gate.reached.wait(10)
+    thread = start_until(gate, f, 1)
     f.put("put", 1)
     gate.open.set()
     thread.join(10)
@@ -257,9 +257,7 @@ def test_a_main_thread_that_waits_answers_ctrl_c():
     def f(x):
         gate()
 
-    leader = threading.Thread(target=f, args=(1,))
-    leader.start()
-    assert gate.reached.wait(10)
+    leader = start_until(gate, f, 1)
     threading.Timer(0.2, _thread.interrupt_main).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -279,9 +277,7 @@ def test_after_flight_timeout_one_waiter_takes_over():
             gate()
         return len(runs)
 
-    leader = threading.Thread(target=f, args=(1,))
-    leader.start()
-    assert gate.reached.wait(10)
+    leader = start_until(gate, f, 1)
     answers = together(10, lambda: f(1))
     assert answers == [2] * 10
     assert len(runs) == 2

@@ -170,30 +170,29 @@ std::optional<Answer<Flights>> after_waiting(Waited waited, Flights& flights,
   return answer;
 }
 
-/// Waits for a flight that the caller joined, and runs the body where that falls to it. Nothing:
-/// it was vacated before the caller came; look the key up again.
-template <class Flights, class Call>
-std::optional<Answer<Flights>> follow_flight(Flights& flights, Ref<typename Flights::Flown> flight,
-                                             const Call& call, const FlightLimits& limits,
-                                             ThreadWaiter& waiter) {
-  const Waited waited = flight->wait(waiter, limits);
-  return after_waiting(waited, flights, std::move(flight), call, limits);
-}
-
 /// The value of a key that is not in the table: computed here, or by whoever computes it already.
-/// A caller with `limits.wait` set still runs the body if nobody else does.
-template <class Flights, class Call>
-Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits& limits,
-                         ThreadWaiter& waiter) {
+/// A caller with `limits.wait` set still runs the body if nobody else does. `wait(flight)` waits as
+/// `Flight::wait` does, in the caller's own way.
+template <class Flights, class Call, class Wait>
+Answer<Flights> coalesce_with(Flights& flights, const Call& call, const FlightLimits& limits,
+                              Wait&& wait) {
   for (;;) {
     auto joined = flights.join(call.hash, call.view, call.make_key, limits.now());
     if (joined.leader) {
       return lead_flight(Leadership<Flights>(flights, std::move(joined.flight), limits.now), call,
                          limits);
     }
-    auto answer = follow_flight(flights, std::move(joined.flight), call, limits, waiter);
+    const Waited waited = wait(*joined.flight);
+    auto answer = after_waiting(waited, flights, std::move(joined.flight), call, limits);
     if (answer) return std::move(*answer);
   }
+}
+/// The same for a thread that blocks.
+template <class Flights, class Call>
+Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits& limits,
+                         ThreadWaiter& waiter) {
+  return coalesce_with(flights, call, limits,
+                       [&](Flight& flight) { return flight.wait(waiter, limits); });
 }
 template <class Flights, class Call>
 Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits& limits) {
