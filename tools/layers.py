@@ -73,6 +73,9 @@ PUBLIC = {
         engine/flights
         engine/waiter
     """,
+    "contract": """
+        engine/cbor
+    """,
     "call": """
         engine/freshness
         engine/memo
@@ -96,6 +99,11 @@ FOREIGN = {
 
 # Who sees public headers only; what else they include is their own business.
 FRONT_DOORS = ("bench", "cli", "examples", "python", "tests/consumer")
+
+# The extension module is a front door whose includes are our business: public headers, its own, and
+# those of the interpreter.
+EXTENSION = "python/src"
+INTERPRETER = r"Python\.h|structmember\.h|frameobject\.h|datetime\.h"
 
 STANDARD = r"[a-z_]+"  # No folder and no suffix: only the standard library names headers so.
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
@@ -144,6 +152,14 @@ def faults_of(root, path):
     return [why for why in found if why]
 
 
+def faults_of_extension(root, path):
+    for included in INCLUDE.findall(path.read_text()):
+        own = "/" not in included and (root / EXTENSION / included).is_file()
+        known = included in (*HEADERS, UMBRELLA) or re.fullmatch(f"{STANDARD}|{INTERPRETER}", included)
+        if not (own or known):
+            yield f"includes {included}: neither public, nor its own, nor the interpreter's"
+
+
 def check(root):
     offences = [f"include/{name} is listed in tools/layers.py but not there"
                 for name in HEADERS if not (root / "include" / name).is_file()]
@@ -152,6 +168,8 @@ def check(root):
     for path in (p for door in FRONT_DOORS for p in sources(root, door)):
         offences += [f"{path.relative_to(root)} is a front door and includes {i} of src/"
                      for i in INCLUDE.findall(path.read_text()) if room_in_src(root, path, i)]
+    offences += [f"{path.relative_to(root)} {why}" for path in sources(root, EXTENSION)
+                 for why in faults_of_extension(root, path)]
     return offences
 
 
@@ -159,7 +177,9 @@ def self_test():
     fine = {f"include/{name}": "cstddef" for name in HEADERS} | {
         "src/base/secret.hpp": "memory", "src/flight/inner.hpp": "base/secret.hpp",
         "src/flight/own.cpp": "inner.hpp", "src/call/good.cpp": "dcache/engine/hash.hpp",
-        "src/net/socket.cpp": "sys/socket.h", "examples/good.cpp": UMBRELLA}
+        "src/net/socket.cpp": "sys/socket.h", "examples/good.cpp": UMBRELLA,
+        "python/src/own.hpp": "Python.h", "python/src/good.cpp": "own.hpp",
+        "python/src/engine.cpp": "dcache/engine/hash.hpp", "python/src/all.cpp": UMBRELLA}
     bad = {
         "include/dcache/clock.hpp": "src/base/secret.hpp", "include/dcache/error.hpp": "zstd.h",
         "include/dcache/engine/hash.hpp": UMBRELLA, "include/dcache/stray.hpp": "vector",
@@ -167,7 +187,9 @@ def self_test():
         "src/base/up.cpp": "flight/inner.hpp", "src/memory/side.cpp": "../flight/inner.hpp",
         "src/base/call.cpp": "dcache/stray.hpp", "src/attic/old.cpp": "vector",
         "src/call/loader.cpp": "dlfcn.h", "examples/peek.cpp": "base/secret.hpp",
-        "bench/peek.cpp": "../src/base/secret.hpp"}
+        "bench/peek.cpp": "../src/base/secret.hpp", "python/src/peek.cpp": "base/secret.hpp",
+        "python/src/other.cpp": "nanobind/nanobind.h", "python/src/stray.cpp": "dcache/stray.hpp",
+        "python/src/system.cpp": "unistd.h"}
     bad["include/" + UMBRELLA] = bad.pop(UMBRELLA)
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder).resolve()
