@@ -163,6 +163,7 @@ class Memory {
     decltype(auto) key() const noexcept { return found_.look.key(); }
     /// True: past the moment from which the caller wanted to look closer.
     bool review() const noexcept { return now_ >= found_.terms.review; }
+    engine::Slot slot() const noexcept { return found_.look.slot(); }
     const engine::Terms& terms() const noexcept { return found_.terms; }
     /// When it was found, if it has a deadline.
     engine::Moment now() const noexcept { return now_; }
@@ -188,10 +189,13 @@ class Memory {
     }
     if (!use) return;
     if (!hit) return miss(hash);
-    counts_.count(hits);
-    shard.touch(hit.found_.look.slot(), hit.now_);
-    if (rules_.monitor.sampled(hash)) [[unlikely]]
-      rules_.monitor.note(hash);
+    note_hit(shard, hash, hit.found_.look.slot(), hit.now_);
+  }
+
+  /// One more hit on what `find` found in `slot`, for who remembers it. REQUIRES: the entry has not
+  /// left since. `now` only matters with an idle time.
+  DCACHE_HOT void hit_again(std::uint64_t hash, engine::Slot slot, engine::Moment now) noexcept {
+    note_hit(shard(hash), hash, slot, now);
   }
 
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
@@ -230,6 +234,13 @@ class Memory {
   enum Counter : std::uint8_t { hits, misses, counters };
 
   Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 1U >> shard_shift_]; }
+  DCACHE_HOT void note_hit(Shard& shard, std::uint64_t hash, engine::Slot slot,
+                           engine::Moment now) noexcept {
+    counts_.count(hits);
+    shard.touch(slot, now);
+    if (rules_.monitor.sampled(hash)) [[unlikely]]
+      rules_.monitor.note(hash);
+  }
   void build(const Options& options);
   template <class Source>
   bool put_as(Source&& key, Value&& value, const PutOptions& options);

@@ -40,15 +40,42 @@ struct PlainPair {
 
   std::array<Word, words> raw;
 
+  // Spelled out: a loop, where gcc keeps it, keeps the words in memory too.
   DCACHE_HOT void load(const Raw& from) noexcept {
-    for (std::size_t i = 0; i < words; ++i) raw[i] = from[i].load(std::memory_order_acquire);
+    [&]<std::size_t... I>(std::index_sequence<I...>) DCACHE_HOT_LAMBDA {
+      ((raw[I] = from[I].load(std::memory_order_acquire)), ...);
+    }(std::make_index_sequence<words>{});
+  }
+  DCACHE_HOT void copy(const PlainPair& from) noexcept {
+    [&]<std::size_t... I>(std::index_sequence<I...>)
+        DCACHE_HOT_LAMBDA { ((raw[I] = from.raw[I]), ...); }(std::make_index_sequence<words>{});
   }
   static void store(Raw& to, const Key& key, const Value& value) noexcept {
     const auto from = std::bit_cast<std::array<Word, words>>(Pair{key, value});
     for (std::size_t i = 0; i < words; ++i) to[i].store(from[i], std::memory_order_release);
   }
-  Key key() const noexcept { return std::bit_cast<Pair>(raw).key; }
-  Value value() const noexcept { return std::bit_cast<Pair>(raw).value; }
+  DCACHE_HOT Key key() const noexcept {
+    if constexpr (whole_words) return part<Key, 0>();
+    return std::bit_cast<Pair>(raw).key;
+  }
+  DCACHE_HOT Value value() const noexcept {
+    if constexpr (whole_words) return part<Value, sizeof(Key) / sizeof(Word)>();
+    return std::bit_cast<Pair>(raw).value;
+  }
+
+ private:
+  // And nothing between them or behind.
+  static constexpr bool whole_words = sizeof(Key) % sizeof(Word) == 0 &&
+                                      sizeof(Value) % sizeof(Word) == 0 &&
+                                      sizeof(Pair) == sizeof(Key) + sizeof(Value);
+
+  // Word by word, for the same reason.
+  template <class Part, std::size_t first>
+  DCACHE_HOT Part part() const noexcept {
+    return [this]<std::size_t... I>(std::index_sequence<I...>) DCACHE_HOT_LAMBDA {
+      return std::bit_cast<Part>(std::array<Word, sizeof...(I)>{raw[first + I]...});
+    }(std::make_index_sequence<sizeof(Part) / sizeof(Word)>{});
+  }
 };
 
 /// Cells read by copying. REQUIRES: plain_entry.

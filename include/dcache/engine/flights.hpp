@@ -171,6 +171,12 @@ class Flights {
   }
   void detach_all() noexcept { table_.detach_all(); }
 
+  /// Whether a flight of this key can be joined. Throws what equality throws.
+  template <class View>
+  bool running(std::uint64_t hash, const View& view) {
+    return static_cast<bool>(find(hash, view));
+  }
+
   /// Ends a run of the body. The first of the runners to come here hands its outcome over:
   /// `commit(const Value&, const std::atomic<bool>& detached)` stores it (only a value, and only if
   /// the flight is attached; it runs inside of the flight), the flight leaves the registry, and the

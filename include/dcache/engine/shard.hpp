@@ -53,7 +53,7 @@ class CopiedLook {
 
   DCACHE_HOT void set(Slot slot, const Pair& pair) noexcept {
     slot_ = slot;
-    pair_ = pair;
+    pair_.copy(pair);
   }
   DCACHE_HOT void take(CopiedLook& other) noexcept { set(other.slot_, other.pair_); }
   void reset() noexcept { slot_ = no_slot; }
