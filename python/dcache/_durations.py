@@ -6,11 +6,11 @@ from ._engine import ConfigError
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def seconds(name, value, least=None):
+def seconds(name, value, least=None, bound=True):
     """Seconds from a number, a `timedelta`, or text such as "90s" or "1h30m".
 
-    Raises ConfigError, naming `name`, for anything else, and for what is not above zero (with
-    `least`: below it).
+    Raises ConfigError, naming `name`, for anything else, and unless `bound` is false for what is
+    not above zero (with `least`: below it).
     """
     if isinstance(value, str):
         number = _parse(name, value)
@@ -20,7 +20,9 @@ def seconds(name, value, least=None):
         number = float(value)
     else:
         raise ConfigError(_expected(name, value))
-    if not (number > 0 if least is None else number >= least) or number > 1e11:
+    if not bound:
+        return number
+    if not (number > 0 if least is None else number >= least) or number > 1e9:
         bound = "above 0" if least is None else f"{least} or more"
         raise ConfigError(f"dcache: {name} is {value!r}; expected a duration {bound}")
     return number

@@ -1,34 +1,85 @@
 // SPDX-License-Identifier: MIT
 /// Canonical bytes of arguments: equal for equal contents of the same types, whatever the order of
-/// sets and dicts; different otherwise.
+/// sets and dicts and whatever the process; different otherwise.
 ///
-/// Deterministic CBOR (RFC 8949, section 4.2) of what has a canonical form: `None`, `bool`, `int`,
-/// `float`, `str`, `bytes`, and `list`, `tuple`, `dict`, `set`, `frozenset` of these, exact types
-/// only.
+/// Deterministic CBOR (RFC 8949, section 4.2) of objects of exactly these types: `None`, `bool`,
+/// `int`, `float`, `complex`, `str`, `bytes`, `list`, `tuple`, `dict`, `set`, `frozenset`, `range`,
+/// `slice`, `Decimal`, `Fraction`, `date`, `time`, `datetime` (naive, or in a `timezone` or a named
+/// `ZoneInfo`), `timedelta`, `UUID`, the paths of `pathlib`; of `...`; and of enum members, classes
+/// and functions whose qualified name leads to them. There is one NaN, for two NaNs do the same to
+/// any function that does not look at their bits; 0.0 and -0.0 are two.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "canonical_key.hpp"
 #include "object.hpp"
 
 namespace dcache::python {
 
-/// True: arguments of this type are keyed by their canonical bytes if they have any.
+/// True: arguments of this type are keyed by their canonical bytes if they have any: containers,
+/// and types whose `==` is looser than their content.
 bool keyed_by_content(PyTypeObject* type) noexcept;
 
-/// Appends the canonical bytes of `object`. False: it, or something in it, has no canonical form;
-/// `bytes` is in no defined state then. Runs no Python but allocation. Throws `Raised`
-/// (RecursionError) for what is nested too deeply.
-bool append_canonical(PyObject* object, std::string& bytes);
+/// Writes one argument after the other. Guarded by the interpreter's lock.
+class Canonical {
+ public:
+  Canonical() noexcept;
+  Canonical(const Canonical&) = delete;
+  Canonical& operator=(const Canonical&) = delete;
+  ~Canonical();
 
-/// An object that stands for the canonical bytes in a key: equal to none but another such with the
-/// same bytes, and of a type that no argument has. Empty: no canonical form.
+  /// Appends the canonical bytes of `object`. False: it, or something in it, has no canonical form;
+  /// the bytes are in no defined state then. Throws `Raised`: RecursionError for what is nested
+  /// more than `depth_max` levels deep or holds itself, RuntimeError for what changes meanwhile.
+  /// Only where paths, fractions, classes and functions are in it does it run Python.
+  bool append(PyObject* object);
+
+  /// Appends the head of an array of so many items.
+  void append_array_head(Py_ssize_t count);
+  /// Appends the tag of the surplus keyword arguments of a call.
+  void append_keywords_tag();
+
+  /// Stands for a default that has no canonical form: one of a parameter.
+  void append_default_of(PyObject* parameter);
+
+  std::string& bytes() noexcept { return bytes_; }
+  /// What had no canonical form; or none.
+  const Object& without() const noexcept { return without_; }
+  /// True: a name in it begins with `__main__`, which is another module in every program.
+  bool names_main() const noexcept { return names_main_; }
+
+  static constexpr int depth_max = 1000;
+
+ private:
+  class Deeper;
+
+  bool append_atom(PyObject* object, PyTypeObject* type);
+  bool append_compound(PyObject* object, PyTypeObject* type);
+  bool append_items(PyObject* const* items, Py_ssize_t count);
+  bool append_list(PyObject* list);
+  bool append_set(PyObject* set, bool frozen);
+  bool append_dict(PyObject* dict);
+  bool append_other(PyObject* object, PyTypeObject* type);
+  bool append_named(PyObject* object);
+  bool append_name_of(PyObject* object);
+  bool append_member(PyObject* member);
+  bool append_attributes(PyObject* object, std::uint64_t tag,
+                         std::initializer_list<const char*> names);
+  bool append_time(PyObject* time);
+  bool append_datetime(PyObject* datetime);
+  bool append_uuid(PyObject* uuid);
+  bool append_zone(PyObject* zone);
+  bool append_zone_anew(PyObject* zone);
+
+  std::string bytes_;
+  Object without_;
+  int depth_ = 0;
+  bool names_main_ = false;
+};
+
+/// Empty: no canonical form.
 Object canonical_key(PyObject* object);
-
-/// True: the type of those objects. They are bytes.
-bool is_canonical_key(PyTypeObject* type) noexcept;
-
-/// Makes that type. To be called once, before anything else here. False: a Python error is set.
-bool prepare_canonical();
 
 }  // namespace dcache::python

@@ -30,19 +30,27 @@ bool prepare_errors(PyObject* module) {
              errors.unkeyable);
 }
 
-void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument) noexcept {
+void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument, PyObject* culprit,
+                     bool far) noexcept {
+  const Object name = Object::owned(PyObject_GetAttrString(function, "__qualname__"));
+  if (!name) PyErr_Clear();
+  PyObject* const called = name ? name.get() : function;
   const char* const type = Py_TYPE(argument)->tp_name;
+  const std::string holds = culprit == argument
+                                ? std::string()
+                                : std::string(" that holds a ") + Py_TYPE(culprit)->tp_name;
+  const char* const lacks =
+      far ? "has no canonical form" : "has neither a hash nor a canonical form";
   if (parameter == nullptr) {
     PyErr_Format(errors.unkeyable,
-                 "dcache: a key for %R would be made of a %s, which has neither a hash nor a "
-                 "canonical form, or holds something that has neither: say what counts with key=",
-                 function, type);
+                 "dcache: the key of a call of %S() would be made of a %s%s, which %s: say what "
+                 "counts with key=",
+                 called, type, holds.c_str(), lacks);
   } else {
     PyErr_Format(errors.unkeyable,
-                 "dcache: argument %R of %R is a %s, which has neither a hash nor a canonical "
-                 "form, or holds something that has neither: leave it out of the key with "
+                 "dcache: argument %R of %S() is a %s%s, which %s: leave it out of the key with "
                  "ignore=(%R,), or say what counts with key=",
-                 parameter, function, type, parameter);
+                 parameter, called, type, holds.c_str(), lacks, parameter);
   }
 }
 

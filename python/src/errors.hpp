@@ -20,8 +20,10 @@ bool prepare_errors(PyObject* module);
 
 // Each of these sets the interpreter's error.
 
-/// `parameter`: its name, or null where it has none.
-void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument) noexcept;
+/// `parameter`: its name, or null where it has none. `culprit`: what in the argument has no key;
+/// or the argument itself. `far`: a hash alone would not do.
+void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument, PyObject* culprit,
+                     bool far) noexcept;
 void raise_once_only(PyObject* function, PyObject* result) noexcept;
 
 }  // namespace dcache::python

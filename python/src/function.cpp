@@ -2,247 +2,246 @@
 #include "function.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 #include <utility>
 
-#include "dcache/engine/coalesce.hpp"
-
+#include "cache_object.hpp"
 #include "canonical.hpp"
 #include "errors.hpp"
-#include "waiting.hpp"
+#include "failure.hpp"
+#include "mode.hpp"
 
 namespace dcache::python {
 namespace {
 
-// A failing body whose runner was told to stop fails nobody else.
-bool is_cancellation() noexcept { return PyErr_ExceptionMatches(PyExc_Exception) == 0; }
-
-[[noreturn]] void fail() {
-  const bool cancelled = is_cancellation();
-  std::exception_ptr error = std::make_exception_ptr(Failed(Exception::take()));
-  if (cancelled) throw engine::Abandon{std::move(error)};
-  std::rethrow_exception(std::move(error));
-}
-
-// Raises in the interpreter what a flight came to.
-[[noreturn]] void raise(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const Failed& failed) {
-    failed.raise();
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  }
-  throw Raised();
-}
-
 // For a sixth of the price of an exact one: a miss looks four times.
 engine::SteadyTime coarse_time() noexcept { return engine::SteadyTime(coarse_now()); }
 
-bool is_once_only(PyObject* result) noexcept {
-  return PyGen_CheckExact(result) != 0 || PyCoro_CheckExact(result) != 0 ||
-         PyAsyncGen_CheckExact(result) != 0 || PyIter_Check(result) != 0 ||
-         (Py_TYPE(result)->tp_as_async != nullptr &&
-          Py_TYPE(result)->tp_as_async->am_await != nullptr);
+Object make_prefix(const Options& options) {
+  if (!options.cache) return Object();
+  return Object::checked(PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type)));
 }
 
 }  // namespace
 
-/// One call: as it was spelled, for the body, and as it is keyed.
-class Function::Call {
- public:
-  Call(const Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
-       Question&& question)
-      : function_(function),
-        args_(args),
-        count_(count),
-        names_(names),
-        question_(std::move(question)) {}
-  Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names)
-      : function_(function), args_(args), count_(count), names_(names), question_(ask(function)) {}
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-
-  const Question& question() const noexcept { return question_; }
-  PyObject* run() const {
-    return PyObject_Vectorcall(function_.wrapped_.get(), args_, static_cast<std::size_t>(count_),
-                               names_);
-  }
-
- private:
-  Question ask(Function& function) {
-    const Options& options = function.options_;
-    function.signature_.bind(args_, count_, names_, bound_);
-    Arguments arguments = bound_.arguments();
-    if (options.key) [[unlikely]] {
-      made_.push_back(Object::checked(
-          PyObject_Vectorcall(options.key.get(), args_, static_cast<std::size_t>(count_), names_)));
-      substitutes_.push_back(made_.back().get());
-      arguments = Arguments(substitutes_.data(), 1);
-    }
-    if (options.typing == Typing::exact) arguments = by_content(arguments);
-    return Question(arguments, function.hash(arguments, Contents::replaced).value(),
-                    options.typing);
-  }
-
-  // Containers go by what is in them; what has no canonical form by its own hash and `==`.
-  Arguments by_content(Arguments arguments) {
-    for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
-      if (!keyed_by_content(Py_TYPE(arguments[i]))) continue;
-      Object key = canonical_key(arguments[i]);
-      if (!key) continue;
-      if (substitutes_.empty()) {
-        for (Py_ssize_t j = 0; j < arguments.size(); ++j) substitutes_.push_back(arguments[j]);
-      }
-      substitutes_[static_cast<std::size_t>(i)] = key.get();
-      made_.push_back(std::move(key));
-      arguments = Arguments(substitutes_.data(), arguments.size());
-    }
-    return arguments;
-  }
-
-  const Function& function_;
-  PyObject* const* args_;
-  Py_ssize_t count_;
-  PyObject* names_;
-  Bound bound_;
-  std::vector<Object> made_;
-  std::vector<PyObject*> substitutes_;
-  Question question_;
-};
-
-Function::Function(Object wrapped, Options options)
-    : wrapped_(std::move(wrapped)),
+Function::Function(PyObject* self, Object wrapped, Options options)
+    : self_(self),
+      wrapped_(std::move(wrapped)),
       options_(std::move(options)),
+      prefix_(make_prefix(options_)),
+      simple_(options_.gives_as_stored()),
       plain_(!options_.key),
-      signature_(options_.raw ? Signature() : Signature(wrapped_.get(), options_.ignore.get())),
-      table_(options_.table) {}
+      quick_(plain_ && simple_),
+      signature_(wrapped_.get(), options_.raw, options_.ignore.get(), prefix_),
+      instances_(
+          self, [this](PyObject* key) { table_->about_to_leave(key); },
+          [this](PyObject* key, std::uint64_t hash) { table_->erase(Key{key, hash}); }),
+      own_table_(options_.cache ? nullptr : std::make_unique<Table>(options_.table)),
+      table_(own_table_ ? own_table_.get() : &table_of(options_.cache.get())) {}
 
-bool Function::FlightEqual::operator()(const Kept& key, const Question& question) const {
-  const Key held{key.get(), question.hash()};
-  while (!question.means(held)) {
-    if (!question.answer()) return false;
-  }
-  return true;
+Function::~Function() {
+  if (!own_table_) table_->erase_all_of(prefix_.get());
 }
 
-// The hash, or nothing: an argument is to be replaced first. Says which argument is to blame.
-std::optional<std::uint64_t> Function::hash(const Arguments& arguments, Contents contents) const {
-  std::uint64_t hash = 0;
-  try {
-    if (hash_call(arguments, options_.typing, contents, hash)) [[likely]]
-      return hash;
-    return std::nullopt;
-  } catch (const Raised&) {
-    if (options_.typing == Typing::exact) blame(arguments);
-    throw;
-  }
+void Function::become_method() {
+  if (method_ || options_.raw || options_.key) return;
+  clear();
+  method_ = true;
 }
 
 // What has no hash, or, among containers, holds something that has none.
 void Function::blame(const Arguments& arguments) const {
-  if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) return;
+  if (options_.typing != Typing::exact || PyErr_ExceptionMatches(PyExc_TypeError) == 0) return;
   for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
     PyTypeObject* const type = Py_TYPE(arguments[i]);
     if (type->tp_hash != PyObject_HashNotImplemented && !keyed_by_content(type)) continue;
     PyErr_Clear();
-    PyObject* const parameter = options_.key ? nullptr : signature_.name_of(i);
-    return raise_unkeyable(wrapped_.get(), parameter, arguments[i]);
+    Canonical canonical;
+    canonical.append(arguments[i]);
+    raise_unkeyable_argument(arguments[i], i, canonical.without(), false);
+    return;
   }
 }
 
-Object Function::call(PyObject* const* args, std::size_t count_and_flags, PyObject* names) {
-  const Py_ssize_t count = PyVectorcall_NARGS(count_and_flags);
-  Table::Hit hit;
-  if (plain_ && signature_.exact(count, names)) [[likely]] {
-    const Arguments arguments(args, count);
-    if (const auto hash = this->hash(arguments, Contents::untouched)) [[likely]] {
-      Question question(arguments, *hash, options_.typing);
-      table_.find(question, hit);
-      if (hit && !hit.review()) [[likely]]
-        return give(hit);
-      return answer(Call(*this, args, count, names, std::move(question)), hit);
+void Function::raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,
+                                        bool far) const noexcept {
+  PyObject* const parameter = options_.key ? nullptr : signature_.name_of(at);
+  raise_unkeyable(wrapped_.get(), parameter, argument, culprit ? culprit.get() : argument, far);
+}
+
+Object Function::call(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  if (mode_may_differ) [[unlikely]]
+    return call_in_mode(args, count, names);
+  return look(args, count, names, [&](Question* question, Table::Hit& hit) {
+    if (question != nullptr) {
+      return answer(Call(*this, args, count, names, std::move(*question)), hit);
     }
+    const Call call(*this, args, count, names);
+    table_->find(call.question(), hit);
+    return answer(call, hit);
+  });
+}
+
+Object Function::call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  switch (current_mode()) {
+    case Mode::normal:
+      break;
+    case Mode::refresh:
+      return compute(Call(*this, args, count, names), false, true);
+    case Mode::bypass:
+      ++counts_.misses;
+      return Object::checked(
+          PyObject_Vectorcall(wrapped_.get(), args, static_cast<std::size_t>(count), names));
   }
   const Call call(*this, args, count, names);
-  table_.find(call.question(), hit);
+  Table::Hit hit;
+  table_->find(call.question(), hit);
   return answer(call, hit);
 }
 
 // What the first look, which asks nobody, has or has not found.
 Object Function::answer(const Call& call, Table::Hit& hit) {
-  if (!hit && call.question().answer()) table_.find_surely(call.question(), hit, false);
-  if (!hit) return compute(call, false);
-  const bool fresh = !hit.review() || hit.now() < options_.freshness.fresh_until(hit.terms());
-  return fresh ? give(hit) : compute(call, true);
-}
-
-template <class Recheck>
-auto Function::flight_call(const Call& call, Recheck recheck) {
-  const Question& question = call.question();
-  auto make_key = [&question] { return Kept(question.arguments().keep()); };
-  auto body = [this, &call] { return Kept(run(call)); };
-  auto commit = [this, &question](const Kept& result, const std::atomic<bool>& detached) {
-    store(question, result.get(), &detached);
-  };
-  return engine::FlightCall{question.hash(), question, make_key, std::move(recheck), body, commit};
+  if (!hit && call.question().answer()) table_->find_surely(call.question(), hit, false);
+  if (!hit) return compute(call, false, false);
+  if (!hit.review()) return hit_with(hit.value());
+  const bool fresh = this->fresh(hit);
+  if (fresh || options_.wait) return serve_or_refresh(call, hit, fresh);
+  return compute(call, true, false);
 }
 
 // Runs the body, or waits for whoever does. If that fails and what there was may still be served,
-// it is.
-Object Function::compute(const Call& call, bool may_be_stale) {
+// it is. `blind`: nothing that is in the table counts.
+Object Function::compute(const Call& call, bool may_be_stale, bool blind) {
   const Question& question = call.question();
   if (!options_.coalesces) {
-    ++misses_;
+    ++counts_.misses;
     Object result = Object::checked(call.run());
-    store(question, result.get(), nullptr);
+    store(call, result.get(), nullptr);
     return result;
+  }
+  if (solos_.find(question)) return compute_through(call);
+  if (!may_be_stale && !blind && !question.asked() && runs_quickly()) {
+    if (auto result = compute_alone(call)) return std::move(*result);
   }
   // Since the look that missed no Python has run, unless an `==` was asked or we waited.
   bool looked = true;
   const auto recheck = [&]() -> std::optional<Kept> {
-    if (looked && !question.asked()) return std::nullopt;
+    if (blind || (looked && !question.asked())) return std::nullopt;
     Object found = find_fresh(question);
     return found ? std::optional<Kept>(std::move(found)) : std::nullopt;
   };
   const engine::FlightLimits limits = this->limits();
   const auto wait = [&](engine::Flight& flight) {
+    if (running_loop()) return engine::Waited::compute_through;
     looked = false;
-    return wait_unlocked(flight, limits);
+    return wait_unlocked(flights_, static_cast<Running::Flown&>(flight), limits, Solo::context());
   };
-  const auto answer = engine::coalesce_with(flights_, flight_call(call, recheck), limits, wait);
+  const auto answer = engine::coalesce_with(flights(), flight_call(call, recheck), limits, wait);
   if (answer.interrupted) throw Raised();
   if (answer.ran) {
     measured(answer.cost);
   } else {
-    ++hits_;
+    ++counts_.hits;
+    ++counts_.waited;
   }
   if (const std::exception_ptr error = answer.error()) {
     if (may_be_stale && answer.commit_error == nullptr) {
-      if (Object stale = find_after_failure(question)) return stale;
+      if (Object stale = find_after_failure(question)) return give(stale.get());
     }
     raise(error);
   }
-  return answer.value()->object();
+  return give(answer.value()->get());
+}
+
+// Somebody inside of this very computation asks for its result.
+Object Function::compute_through(const Call& call) {
+  ++counts_.misses;
+  Object result = Object::checked(call.run());
+  if (!reusable(result.get())) throw Raised();
+  return give(result.get());
+}
+
+// Nothing: others compute it.
+std::optional<Object> Function::compute_alone(const Call& call) {
+  const Question& question = call.question();
+  may_fly_ = solos_.became_flights() || may_fly_;
+  if (may_fly_) {
+    if (flights_.running(question.hash(), question) || question.asked()) return std::nullopt;
+    may_fly_ = flights_.size() != 0;
+  }
+  const std::uint64_t version = table_->version();
+  Solo solo(solos_, flights_, call);
+  // Two looks at the clock are 20 ns.
+  const bool timed = ++counts_.misses % runs_a_look == 0;
+  const engine::SteadyTime begun = timed ? coarse_time() : engine::SteadyTime();
+  Object result = Object::owned(call.run());
+  if (timed) measured(coarse_time() - begun);
+  if (solo.flight()) return share(solo, call, result, false);
+  if (!result) throw Raised();
+  if (!reusable(result.get())) throw Raised();
+  const bool absent = version == table_->version();
+  store(call, result.get(), &solo.detached(), absent);
+  if (solo.flight()) return share(solo, call, result, true);
+  return give(result.get());
+}
+
+// Others have joined: what began alone ends as a flight.
+Object Function::share(Solo& solo, const Call& call, const Object& result, bool stored) {
+  engine::Leadership<Running> leadership(flights_, solo.flight(), &coarse_time);
+  engine::Outcome<Kept> outcome;
+  try {
+    if (!result) fail();
+    if (!reusable(result.get())) fail();
+    outcome = engine::Outcome<Kept>::of(Kept(result));
+  } catch (const engine::Abandon& abandon) {
+    leadership = {};
+    raise(abandon.reason);
+  } catch (const Failed&) {
+    outcome = engine::Outcome<Kept>::failed(std::current_exception());
+  }
+  const auto commit = [&](const Kept& kept, const std::atomic<bool>& detached) {
+    if (!stored) store(call, kept.get(), &detached);
+  };
+  const std::exception_ptr error = outcome.error();
+  const engine::Landing landing = leadership.land(outcome, commit);
+  if (landing.commit_error != nullptr) raise(landing.commit_error);
+  if (error != nullptr) raise(error);
+  return give(result.get());
+}
+
+// False: an error is set.
+bool Function::reusable(PyObject* result) const noexcept {
+  if (!is_once_only(result)) return true;
+  raise_once_only(wrapped_.get(), result);
+  return false;
 }
 
 Object Function::run(const Call& call) {
-  ++misses_;
-  Object result = Object::owned(call.run());
-  if (!result) fail();
-  if (is_once_only(result.get())) {
-    raise_once_only(wrapped_.get(), result.get());
-    fail();
+  std::optional<Marked> marked;
+  ++counts_.misses;
+  if (!runs_quickly()) {
+    const engine::Context::Adopt adopted(Solo::context());
+    marked.emplace(engine::Context::capture());
   }
+  Object result = Object::owned(call.run());
+  if (!result && options_.cache_errors) result = remember_failure();
+  if (!result || !reusable(result.get())) fail();
   return result;
 }
 
-// Fresh, or nothing.
+// --- What there is ---
+
+Object Function::find_anything(const Question& question) {
+  Table::Hit hit;
+  if (options_.keeps) table_->find_surely(question, hit, false);
+  return hit ? Object::shared(hit.value()) : Object();
+}
+
 Object Function::find_fresh(const Question& question) {
   Table::Hit hit;
-  if (options_.keeps) table_.find_surely(question, hit, false);
+  if (options_.keeps) table_->find_surely(question, hit, false);
   if (!hit) return Object();
+  if (is_failure(hit.value())) return Object::shared(hit.value());
   const engine::Moment fresh_until = options_.freshness.fresh_until(hit.terms());
   if (fresh_until != engine::no_moment && hit.now() >= fresh_until) return Object();
   return Object::shared(hit.value());
@@ -252,79 +251,88 @@ Object Function::find_fresh(const Question& question) {
 // tries again for a moment.
 Object Function::find_after_failure(const Question& question) {
   Table::Hit hit;
-  table_.find_surely(question, hit, false);
-  if (!hit) return Object();
+  table_->find_surely(question, hit, false);
+  if (!hit || is_failure(hit.value())) return Object();
   Object found = Object::shared(hit.value());
-  if (hit.now() >= options_.freshness.fresh_until(hit.terms())) {
-    const Duration pause =
-        std::min<Duration>(options_.ttl.value_or(std::chrono::seconds(1)), std::chrono::seconds(1));
-    table_.set_review(question, table_.near().after(pause));
+  if (!fresh(hit)) {
+    ++counts_.stale;
+    pause(question);
   }
   return found;
 }
 
-void Function::store(const Question& question, PyObject* result,
-                     const std::atomic<bool>* detached) {
+Object Function::give_specially(PyObject* stored) {
+  if (is_failure(stored)) raise_failure(stored);
+  if (!options_.copies) return Object::shared(stored);
+  const Object module = Object::checked(PyImport_ImportModule("copy"));
+  return Object::checked(PyObject_CallMethod(module.get(), "deepcopy", "O", stored));
+}
+
+// --- What is kept ---
+
+std::optional<Duration> Function::ttl_of(PyObject* result) const {
+  if (is_failure(result)) {
+    PyObject* const pairs = options_.cache_errors.get();
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(pairs); ++i) {
+      PyObject* const pair = PyTuple_GET_ITEM(pairs, i);
+      const int is = PyObject_IsSubclass(class_of_failure(result), PyTuple_GET_ITEM(pair, 0));
+      if (is < 0) throw Raised();
+      if (is > 0) return seconds_of(PyTuple_GET_ITEM(pair, 1));
+    }
+  }
+  if (!options_.ttl_of) return options_.ttl;
+  const Object seconds = Object::checked(PyObject_CallOneArg(options_.ttl_of.get(), result));
+  if (seconds.get() == Py_None) return std::nullopt;
+  return seconds_of(seconds.get());
+}
+
+void Function::store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
+                     bool absent) {
   if (!options_.keeps) return;
-  if (options_.cache_if) {
+  const std::uint64_t version = table_->version();
+  const bool failure = is_failure(result);
+  if (options_.cache_if && !failure) {
     const Object verdict = Object::checked(PyObject_CallOneArg(options_.cache_if.get(), result));
     const int keep = PyObject_IsTrue(verdict.get());
     if (keep < 0) throw Raised();
     if (keep == 0) return;
   }
   engine::Terms terms;
-  if (options_.ttl) {
-    const Duration ttl = options_.freshness.jittered(*options_.ttl);
-    terms = options_.freshness.terms(ttl, [&](Duration span) { return table_.near().after(span); });
+  const bool ends = failure || options_.ttl || options_.ttl_of;
+  if (const auto ttl = ends ? ttl_of(result) : std::nullopt) {
+    if (*ttl <= Duration(0)) return;
+    const Duration jittered = options_.freshness.jittered(*ttl);
+    const auto after = [&](Duration span) { return table_->near().after(span); };
+    if (failure) {
+      terms.dies = after(jittered);
+    } else {
+      terms = options_.freshness.terms(jittered, after);
+    }
   }
-  table_.store(question, result, terms, detached);
+  const Object frameless = failure ? make_frameless(result) : Object();
+  PyObject* const kept = failure ? frameless.get() : result;
+  absent = absent && version == table_->version();  // Nobody's code has stored it meanwhile.
+  table_->store(call.question(), call.make_key(), kept, terms, detached, absent);
 }
 
-// A running flight is detached; who comes while this runs joins it.
-Object Function::refresh(PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  const Call call(*this, args, count, names);
-  const auto nothing = [] { return std::optional<Kept>(); };
-  const auto answer = engine::refresh_flight(flights_, flight_call(call, nothing), limits());
-  measured(answer.cost);
-  if (const std::exception_ptr error = answer.error()) raise(error);
-  return answer.value()->object();
+Object Function::remember_failure() {
+  PyObject* const pairs = options_.cache_errors.get();
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(pairs); ++i) {
+    if (PyErr_ExceptionMatches(PyTuple_GET_ITEM(PyTuple_GET_ITEM(pairs, i), 0)) == 0) continue;
+    return make_failure(Exception::take());
+  }
+  return Object();
 }
 
-Object Function::peek(PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  const Call call(*this, args, count, names);
-  return find_fresh(call.question());
+// --- Time ---
+
+Duration Function::pause_span() const noexcept {
+  constexpr Duration second = std::chrono::seconds(1);
+  return std::min<Duration>(options_.ttl.value_or(second), second);
 }
 
-bool Function::invalidate(PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  const Call call(*this, args, count, names);
-  const Question& question = call.question();
-  bool erased = false;
-  const bool detached =
-      flights_.invalidate(question.hash(), question, [&] { erased = table_.erase(question); });
-  return erased || detached;
-}
-
-void Function::put(PyObject* result, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  const Call call(*this, args, count, names);
-  const Question& question = call.question();
-  flights_.invalidate(question.hash(), question, [&] { store(question, result, nullptr); });
-}
-
-void Function::clear() {
-  flights_.invalidate_all([&] { table_.clear(); });
-  hits_ = misses_ = 0;
-}
-
-int Function::traverse(visitproc visit, void* arg) {
-  Py_VISIT(wrapped_.get());
-  Py_VISIT(options_.cache_if.get());
-  Py_VISIT(options_.key.get());
-  int stopped = 0;
-  table_.near().for_each([&](const Key& key, PyObject* result) {
-    if (stopped == 0) stopped = visit(key.object, arg);
-    if (stopped == 0) stopped = visit(result, arg);
-  });
-  return stopped;
+void Function::pause(const Question& question) {
+  table_->set_review(question, table_->near().after(pause_span()));
 }
 
 engine::FlightLimits Function::limits() const noexcept {
@@ -333,6 +341,16 @@ engine::FlightLimits Function::limits() const noexcept {
 
 void Function::measured(std::chrono::nanoseconds cost) noexcept {
   cost_ = cost_.count() == 0 ? cost : (cost_ * 7 + cost) / 8;
+}
+
+FlightKey Function::flight_key(const Call& call) const {
+  return {Kept(call.make_key()), options_.async ? std::make_unique<Leader>() : nullptr};
+}
+
+bool is_once_only_by_type(PyObject* result) noexcept {
+  return PyIter_Check(result) != 0 || PyAsyncGen_CheckExact(result) != 0 ||
+         (Py_TYPE(result)->tp_as_async != nullptr &&
+          Py_TYPE(result)->tp_as_async->am_await != nullptr);
 }
 
 }  // namespace dcache::python

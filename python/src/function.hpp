@@ -1,46 +1,54 @@
 // SPDX-License-Identifier: MIT
-/// The callable that `@dcache` returns, and what stands behind it.
+/// What stands behind the callable that `@dcache` returns.
 ///
 /// The way of a call: bind to the parameters (`signature`), hash each argument once and look
 /// (`table`): a fresh hit ends there, without a Python frame, tuple or dict. Else `answer`: who
-/// computes, and who waits (`flights`).
+/// computes, and who waits (`flights`). A coroutine function takes the same first step when its
+/// result is awaited; what comes then is in `async_miss.hpp`.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
-#include "dcache/engine/flights.hpp"
-#include "dcache/engine/freshness.hpp"
+#include "dcache/engine/coalesce.hpp"
 
+#include "call.hpp"
+#include "instances.hpp"
 #include "object.hpp"
+#include "options.hpp"
 #include "signature.hpp"
+#include "solo.hpp"
 #include "table.hpp"
 #include "waiting.hpp"
 
 namespace dcache::python {
 
-/// What the decorator was given, already checked.
-struct Options {
-  TableOptions table;
-  bool keeps = true;      // False: `maxsize=0`, which only counts.
-  bool coalesces = true;  // False: the strict drop-in, where each caller runs the body.
-  bool raw = false;       // The strict drop-in's keys: the spelling of the call.
-  Typing typing = Typing::exact;
-  std::optional<Duration> ttl;
-  Object cache_if;  // Of the result; or none.
-  Object key;       // Of the arguments; or none.
-  Object ignore;    // A tuple of names; or none.
-  engine::Freshness freshness;
-  Duration flight_timeout{std::chrono::seconds(30)};
+/// What was counted besides what the table counts.
+struct Counts {
+  std::uint64_t hits = 0;    // Calls that were answered without running the body.
+  std::uint64_t misses = 0;  // Bodies that were run.
+  std::uint64_t waited = 0;  // Hits that got what another caller computed.
+  std::uint64_t stale = 0;   // Hits that got a result past its ttl.
+  std::uint64_t refreshes = 0;
+  std::uint64_t refresh_failures = 0;
 };
+
+class Canonical;
 
 class Function {
  public:
-  Function(Object wrapped, Options options);
+  /// `self`: the object of the interpreter that owns this; borrowed. Throws `Raised`.
+  Function(PyObject* self, Object wrapped, Options options);
+  Function(const Function&) = delete;
+  Function& operator=(const Function&) = delete;
+  ~Function();
 
-  /// The vectorcall of the object. Throws `Raised`.
-  Object call(PyObject* const* args, std::size_t count_and_flags, PyObject* names);
+  /// The vectorcall of a plain function. Throws `Raised`.
+  Object call(PyObject* const* args, Py_ssize_t count, PyObject* names);
+
+  // The verbs. What a running flight was computing is detached, except by `peek`.
 
   Object refresh(PyObject* const* args, Py_ssize_t count, PyObject* names);
   /// A fresh result, or none.
@@ -48,50 +56,187 @@ class Function {
   bool invalidate(PyObject* const* args, Py_ssize_t count, PyObject* names);
   void put(PyObject* result, PyObject* const* args, Py_ssize_t count, PyObject* names);
   void clear();
+  /// The key of a far tier, as text.
+  Object far_key(PyObject* const* args, Py_ssize_t count, PyObject* names);
+  /// What the near tier says about this call, as a dict for the package to word.
+  Object explain(PyObject* const* args, Py_ssize_t count, PyObject* names);
 
   /// For the collector: everything that this holds, cached results included.
   int traverse(visitproc visit, void* arg);
+  /// The owner is being destroyed.
+  void retire();
 
-  std::uint64_t hits() const noexcept { return hits_; }
-  std::uint64_t misses() const noexcept { return misses_; }
-  Table& table() noexcept { return table_; }
+  /// From here on the first argument counts by identity and is held weakly.
+  void become_method();
+  bool is_method() const noexcept { return method_; }
+
+  const Counts& counts() const noexcept { return counts_; }
+  std::size_t entries();
+  Table& table() noexcept { return *table_; }
+  Instances& instances() noexcept { return instances_; }
+  Signature& signature() noexcept { return signature_; }
+  const Object& prefix() const noexcept { return prefix_; }
   const Object& wrapped() const noexcept { return wrapped_; }
   const Options& options() const noexcept { return options_; }
+  PyObject* self() const noexcept { return self_; }
 
- private:
-  // What a flight's key is, for as long as it flies; the view is a `Question`.
-  struct FlightEqual {
-    bool operator()(const Kept& key, const Question& question) const;
-  };
-  using Running = engine::Flights<Kept, Kept, FlightEqual>;
-  class Call;
+  // --- The steps of a call, for whoever drives it ---
 
-  std::optional<std::uint64_t> hash(const Arguments& arguments, Contents contents) const;
-  void blame(const Arguments& arguments) const;
-  Object give(const Table::Hit& hit) noexcept {
-    ++hits_;
-    return Object::shared(hit.value());
+  /// The hash, or nothing: an argument is to be replaced first. Throws `Raised`.
+  DCACHE_HOT std::optional<std::uint64_t> hash(const Arguments& arguments,
+                                               Contents contents) const {
+    std::uint64_t hash = 0;
+    try {
+      if (hash_call(arguments, options_.typing, contents, hash)) [[likely]]
+        return hash;
+      return std::nullopt;
+    } catch (const Raised&) {
+      blame(arguments);
+      throw;
+    }
   }
-  Object answer(const Call& call, Table::Hit& hit);
-  Object compute(const Call& call, bool may_be_stale);
-  template <class Recheck>
-  auto flight_call(const Call& call, Recheck recheck);
-  Object run(const Call& call);
+
+  /// The first look of all, by identity. A hit: the result. Else null.
+  DCACHE_HOT PyObject* look_again(PyObject* const* args, Py_ssize_t count,
+                                  PyObject* names) noexcept {
+    if (!quick_ || !signature_.exact(count, names)) return nullptr;
+    PyObject* const found = table_->find_again(Arguments(args, count, weak_first(args, count)));
+    if (found == nullptr) return nullptr;
+    ++counts_.hits;
+    Py_INCREF(found);
+    return found;
+  }
+
+  /// The first look. A fresh hit: the result. Else what `miss` returns: it is passed the question
+  /// (null: nobody has looked yet, the arguments are to be bound) and what was found.
+  template <class Miss>
+  Object look(PyObject* const* args, Py_ssize_t count, PyObject* names, Miss&& miss) {
+    Table::Hit hit;
+    if (!plain_) return miss(nullptr, hit);
+    Bound bound;
+    signature_.bind(args, count, names, bound);
+    const Arguments arguments = bound.arguments(method_);
+    if (quick_ && !signature_.exact(count, names)) {
+      if (PyObject* const found = table_->find_again(arguments)) return hit_with(found);
+    }
+    const auto hash = this->hash(arguments, Contents::untouched);
+    if (!hash) [[unlikely]]
+      return miss(nullptr, hit);
+    Question question(arguments, *hash, options_.typing);
+    table_->find(question, hit);
+    if (!hit || hit.review()) [[unlikely]]
+      return miss(&question, hit);
+    if (quick_) table_->remember(question, hit);
+    return hit_with(hit.value());
+  }
+  bool fresh(const Table::Hit& hit) const noexcept {
+    return !hit.review() || hit.now() < options_.freshness.fresh_until(hit.terms());
+  }
+  /// Fresh, or nothing; and whatever there is.
   Object find_fresh(const Question& question);
+  Object find_anything(const Question& question);
+  /// What may be served after a failure, or nothing.
   Object find_after_failure(const Question& question);
-  void store(const Question& question, PyObject* result, const std::atomic<bool>* detached);
+  /// Keeps a result under the terms of the options, if they want it kept. Throws `Raised`.
+  /// `absent`: the caller knows that the table has no such entry.
+  void store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
+             bool absent = false);
+  /// A stored object as an answer: counts, copies, raises a remembered failure.
+  Object hit_with(PyObject* stored) {
+    ++counts_.hits;
+    return give(stored);
+  }
+  Object give(PyObject* stored) {
+    return simple_ ? Object::shared(stored) : give_specially(stored);
+  }
+  /// What is to be stored of the exception that is raised now, if that may be; clears it then.
+  Object remember_failure();
+
+  /// What there is to serve is due for a refresh: starts one, unless it runs. `fresh`: the result
+  /// may be served till its end whatever comes. Returns the flight. Throws `Raised`.
+  engine::Ref<Running::Flown> start_refresh(const Call& call, const Table::Hit& hit, bool fresh);
+  /// The next try is after a moment.
+  void pause(const Question& question);
+
+  Running& flights() noexcept {
+    may_fly_ = true;
+    return flights_;
+  }
+  Counts& count() noexcept { return counts_; }
   engine::FlightLimits limits() const noexcept;
   void measured(std::chrono::nanoseconds cost) noexcept;
+  FlightKey flight_key(const Call& call) const;
+  /// Runs the body of a plain function; throws what `fail` throws.
+  Object run(const Call& call);
+  template <class Recheck>
+  auto flight_call(const Call& call, Recheck recheck) {
+    auto make_key = [this, &call] { return flight_key(call); };
+    auto body = [this, &call] { return Kept(run(call)); };
+    auto commit = [this, &call](const Kept& result, const std::atomic<bool>& detached) {
+      store(call, result.get(), &detached);
+    };
+    return engine::FlightCall{
+        call.question().hash(), call.question(), make_key, std::move(recheck), body, commit};
+  }
 
+ private:
+  Py_ssize_t weak_first(PyObject* const* args, Py_ssize_t count) const noexcept {
+    const bool weak = method_ && count > 0 && Instances::weakly(Py_TYPE(args[0]));
+    return weak ? 0 : Arguments::none;
+  }
+  void blame(const Arguments& arguments) const;
+  void append_arguments(Canonical& canonical, PyObject* const* args, Py_ssize_t count,
+                        PyObject* names);
+  void append_argument(Canonical& canonical, PyObject* argument, Py_ssize_t at) const;
+  void raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,
+                                bool far) const noexcept;
+  Object call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject* names);
+  Object answer(const Call& call, Table::Hit& hit);
+  Object compute(const Call& call, bool may_be_stale, bool blind);
+  std::optional<Object> compute_alone(const Call& call);
+  Object compute_through(const Call& call);
+  bool reusable(PyObject* result) const noexcept;
+  Object share(Solo& solo, const Call& call, const Object& result, bool stored);
+  // Bodies known to be quicker than the hand-over of a call to another thread need neither a flight
+  // before somebody wants to join, nor tell contexts that they run: 600 ns of a miss's 900.
+  bool runs_quickly() const noexcept {
+    return counts_.misses > runs_to_know && cost_.count() == 0 && !options_.cache_errors;
+  }
+  template <class Change>
+  bool detach_around(const Question& question, Change&& change);
+  Object serve_or_refresh(const Call& call, Table::Hit& hit, bool fresh);
+  Object give_specially(PyObject* stored);
+  std::optional<Duration> ttl_of(PyObject* result) const;
+  Duration pause_span() const noexcept;
+
+  static constexpr std::uint64_t runs_to_know = 64;
+  static constexpr std::uint64_t runs_a_look = 8;
+
+  PyObject* const self_;
   const Object wrapped_;
   const Options options_;
-  const bool plain_;  // No `key` stands between arguments and their hash.
+  const Object prefix_;  // In a shared table; or none.
+  const bool simple_;
+  const bool plain_;  // Nothing but binding stands between arguments and their hash.
+  const bool quick_;  // A hit is known by the identity of the arguments, and given as it is.
+  bool method_ = false;
   Signature signature_;
-  Table table_;
+  Instances instances_;
+  std::unique_ptr<Table> own_table_;
+  Table* table_;
   Running flights_;
-  std::uint64_t hits_ = 0;
-  std::uint64_t misses_ = 0;
+  bool may_fly_ = false;  // Nobody has touched them since they were seen empty.
+  Solos solos_;
+  Counts counts_;
   std::chrono::nanoseconds cost_{0};
 };
+
+/// What a result may be: generators and the like can be consumed only once.
+bool is_once_only_by_type(PyObject* result) noexcept;
+inline bool is_once_only(PyObject* result) noexcept {
+  PyTypeObject* const type = Py_TYPE(result);
+  return (type->tp_iternext != nullptr || type->tp_as_async != nullptr) &&
+         is_once_only_by_type(result);
+}
 
 }  // namespace dcache::python

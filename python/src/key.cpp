@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #include "dcache/engine/hash.hpp"
 
@@ -11,47 +12,17 @@
 namespace dcache::python {
 namespace {
 
-#if PY_VERSION_HEX >= 0x030C0000
-bool is_small(PyObject* number) noexcept {
-  return PyUnstable_Long_IsCompact(reinterpret_cast<PyLongObject*>(number)) != 0;
-}
-std::uint64_t small_value(PyObject* number) noexcept {
-  return static_cast<std::uint64_t>(
-      PyUnstable_Long_CompactValue(reinterpret_cast<PyLongObject*>(number)));
-}
-#else
-bool is_small(PyObject* number) noexcept {
-  const Py_ssize_t digits = Py_SIZE(number);
-  return digits >= -1 && digits <= 1;
-}
-std::uint64_t small_value(PyObject* number) noexcept {
-  const auto digit =
-      static_cast<std::int64_t>(reinterpret_cast<PyLongObject*>(number)->ob_digit[0]);
-  return static_cast<std::uint64_t>(digit * Py_SIZE(number));  // A zero has no digit and size 0.
-}
-#endif
-
+// There is one NaN.
 std::uint64_t bits_of(PyObject* number) noexcept {
-  return std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(number));
+  const double value = PyFloat_AS_DOUBLE(number);
+  return std::bit_cast<std::uint64_t>(value != value ? std::numeric_limits<double>::quiet_NaN()
+                                                     : value);
 }
 
 std::uint64_t ask_hash(PyObject* object) {
   const Py_hash_t hash = PyObject_Hash(object);
   if (hash == -1) throw Raised();
   return static_cast<std::uint64_t>(hash);
-}
-
-std::uint64_t hash_exactly(PyObject* object) {
-  PyTypeObject* const type = Py_TYPE(object);
-  std::uint64_t hash = 0;
-  if (type == &PyLong_Type && is_small(object)) {
-    hash = small_value(object);
-  } else if (type == &PyFloat_Type) {
-    hash = bits_of(object);
-  } else {
-    hash = ask_hash(object);
-  }
-  return hash + (reinterpret_cast<std::uintptr_t>(type) << 20U);
 }
 
 bool same_text(PyObject* a, PyObject* b) noexcept {
@@ -69,66 +40,77 @@ bool same_bytes(PyObject* a, PyObject* b) noexcept {
 
 // Exact integers compare without running anybody's code, and without an error.
 bool same_number(PyObject* a, PyObject* b) noexcept {
-  const bool small = is_small(a);
-  if (small != is_small(b)) return false;
-  if (small) return small_value(a) == small_value(b);
+  const bool small = key_detail::is_small(a);
+  if (small != key_detail::is_small(b)) return false;
+  if (small) return key_detail::small_value(a) == key_detail::small_value(b);
   return PyObject_RichCompareBool(a, b, Py_EQ) == 1;
 }
 
 }  // namespace
 
-Object Arguments::keep() const {
-  if (count_ == 1 && !PyTuple_CheckExact(begin_[0])) return Object::shared(begin_[0]);
-  Object tuple = Object::checked(PyTuple_New(count_));
-  for (Py_ssize_t i = 0; i < count_; ++i) {
-    Py_INCREF(begin_[i]);
-    PyTuple_SET_ITEM(tuple.get(), i, begin_[i]);
-  }
-  return tuple;
+Object Arguments::keep(std::uint64_t hash, Instances& instances) const {
+  if (count_ == 1 && weak_at_ == none) return Object::shared(begin_[0]);
+  Object key = make_key_tuple(begin_, count_, weak_at_);
+  if (weak_at_ != none) instances.link(as_key_tuple(key.get()), begin_[weak_at_], hash);
+  return key;
 }
 
-bool hash_call(const Arguments& arguments, Typing typing, Contents contents, std::uint64_t& hash) {
-  hash = static_cast<std::uint64_t>(arguments.size());
-  for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
-    PyObject* const argument = arguments[i];
-    // Equal numbers of different types have equal hashes, which loose typing needs; and so have 0.0
-    // and -0.0, which are equal except by content.
-    if (typing != Typing::exact) {
-      hash = engine::hash_combine(hash, ask_hash(argument));
-    } else if (contents == Contents::untouched && keyed_by_content(Py_TYPE(argument)))
-        [[unlikely]] {
-      return false;
-    } else {
-      hash = engine::hash_combine(hash, hash_exactly(argument));
-    }
+bool hash_slowly(PyObject* argument, Typing typing, Contents contents, std::uint64_t& hash) {
+  // Equal numbers of different types have equal hashes, which loose typing needs; and so have 0.0
+  // and -0.0, which are equal except by content.
+  if (typing != Typing::exact) {
+    hash = engine::hash_combine(hash, ask_hash(argument));
+    return true;
   }
+  PyTypeObject* const type = Py_TYPE(argument);
+  if (type == &PyUnicode_Type) {
+    const Py_hash_t known = reinterpret_cast<PyASCIIObject*>(argument)->hash;
+    const auto own = known != -1 ? static_cast<std::uint64_t>(known) : ask_hash(argument);
+    hash = key_detail::hash_typed(hash, own, argument);
+    return true;
+  }
+  if (contents == Contents::untouched && keyed_by_content(type)) [[unlikely]]
+    return false;
+  const std::uint64_t own = type == &PyFloat_Type ? bits_of(argument) : ask_hash(argument);
+  hash = key_detail::hash_typed(hash, own, argument);
   return true;
 }
 
-bool Question::means(const Key& key) const noexcept {
-  const Same same = compare(key.object);
+bool Question::means_slowly(PyObject* key) const noexcept {
+  const Same same = compare(key);
   if (same != Same::doubtful) return same == Same::yes;
   if (settled_) {
     for (const auto& [settled, means] : *settled_) {
-      if (settled.get() == key.object) return means;
+      if (settled.get() == key) return means;
     }
   }
-  doubtful_ = Object::shared(key.object);
+  doubtful_ = Object::shared(key);
   return false;
 }
 
 Question::Same Question::compare(PyObject* key) const noexcept {
-  if (arguments_.size() == 1 && !PyTuple_CheckExact(key)) {
+  if (!is_key_tuple(key)) {
+    if (arguments_.size() != 1 || arguments_.weak_at() != Arguments::none) return Same::no;
     return compare(key, arguments_[0], typing_);
   }
-  if (!PyTuple_CheckExact(key) || PyTuple_GET_SIZE(key) != arguments_.size()) return Same::no;
+  KeyTuple& tuple = as_key_tuple(key);
+  if (tuple.size() != arguments_.size()) return Same::no;
   auto all = Same::yes;
   for (Py_ssize_t i = 0; i < arguments_.size(); ++i) {
-    const Same one = compare(PyTuple_GET_ITEM(key, i), arguments_[i], typing_);
+    const Same one = compare(tuple, i);
     if (one == Same::no) return Same::no;
     if (one == Same::doubtful) all = Same::doubtful;
   }
   return all;
+}
+
+Question::Same Question::compare(KeyTuple& key, Py_ssize_t at) const noexcept {
+  PyObject* const ours = key.items[at];
+  if (ours != nullptr && at != arguments_.weak_at()) {
+    return compare(ours, arguments_[at], typing_);
+  }
+  const bool both = ours == nullptr && at == arguments_.weak_at();
+  return both && Instances::stands_for(key, arguments_[at]) ? Same::yes : Same::no;
 }
 
 Question::Same Question::compare(PyObject* ours, PyObject* theirs, Typing typing) noexcept {
@@ -142,7 +124,8 @@ Question::Same Question::compare(PyObject* ours, PyObject* theirs, Typing typing
     if (typing == Typing::exact) return same(bits_of(ours) == bits_of(theirs));
     return same(PyFloat_AS_DOUBLE(ours) == PyFloat_AS_DOUBLE(theirs));
   }
-  if (type == &PyBytes_Type || is_canonical_key(type)) return same(same_bytes(ours, theirs));
+  if (type == &PyBytes_Type) return same(same_bytes(ours, theirs));
+  if (is_canonical_key(ours)) return same(same_canonical(ours, theirs));
   if (type == &PyBool_Type) return Same::no;
   return Same::doubtful;
 }
@@ -156,12 +139,12 @@ void Question::settle() const {
 
 // The key stays alive through `key` of `settle`. The stored object is on the left, as in a dict.
 bool Question::ask(PyObject* key) const {
-  const bool single = arguments_.size() == 1 && !PyTuple_CheckExact(key);
+  const bool single = !is_key_tuple(key);
   for (Py_ssize_t i = 0; i < arguments_.size(); ++i) {
-    PyObject* const ours = single ? key : PyTuple_GET_ITEM(key, i);
-    const Same known = compare(ours, arguments_[i], typing_);
+    const Same known = single ? compare(key) : compare(as_key_tuple(key), i);
     if (known == Same::no) return false;
     if (known == Same::yes) continue;
+    PyObject* const ours = single ? key : as_key_tuple(key).items[i];
     const int equal = PyObject_RichCompareBool(ours, arguments_[i], Py_EQ);
     if (equal < 0) throw Raised();
     if (equal == 0) return false;

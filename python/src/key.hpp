@@ -12,9 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include "dcache/engine/hash.hpp"
 #include "dcache/engine/hot.hpp"
 #include "dcache/engine/traits.hpp"
 
+#include "instances.hpp"
+#include "key_tuple.hpp"
 #include "object.hpp"
 
 namespace dcache::python {
@@ -22,35 +25,91 @@ namespace dcache::python {
 /// Whether `1`, `1.0` and `True` are three arguments (by content, or by type and `==`) or one.
 enum class Typing : std::uint8_t { exact, by_type, loose };
 
-/// What a table holds: the argument if a call has exactly one, else a tuple of them.
+/// What a table holds: the argument if a call has exactly one, else a `KeyTuple` of them.
 struct Key {
   PyObject* object = nullptr;
   std::uint64_t hash = 0;
 };
 
+namespace key_detail {
+
+#if PY_VERSION_HEX >= 0x030C0000
+inline bool is_small(PyObject* number) noexcept {
+  return PyUnstable_Long_IsCompact(reinterpret_cast<PyLongObject*>(number)) != 0;
+}
+inline std::uint64_t small_value(PyObject* number) noexcept {
+  return static_cast<std::uint64_t>(
+      PyUnstable_Long_CompactValue(reinterpret_cast<PyLongObject*>(number)));
+}
+#else
+inline bool is_small(PyObject* number) noexcept {
+  const Py_ssize_t digits = Py_SIZE(number);
+  return digits >= -1 && digits <= 1;
+}
+inline std::uint64_t small_value(PyObject* number) noexcept {
+  const auto digit =
+      static_cast<std::int64_t>(reinterpret_cast<PyLongObject*>(number)->ob_digit[0]);
+  return static_cast<std::uint64_t>(digit * Py_SIZE(number));  // A zero has no digit and size 0.
+}
+#endif
+
+inline bool is_small_int(PyObject* object) noexcept {
+  return Py_TYPE(object) == &PyLong_Type && is_small(object);
+}
+
+/// Equal hashes of objects of different types are different hashes.
+inline std::uint64_t hash_typed(std::uint64_t seed, std::uint64_t hash, PyObject* object) noexcept {
+  const auto type = reinterpret_cast<std::uintptr_t>(Py_TYPE(object)) << 20U;
+  return engine::hash_combine(seed, hash + type);
+}
+
+}  // namespace key_detail
+
 /// The arguments of a call, borrowed.
 class Arguments {
  public:
-  Arguments(PyObject* const* begin, Py_ssize_t count) noexcept : begin_(begin), count_(count) {}
+  static constexpr Py_ssize_t none = -1;
+
+  /// `weak_at`: the argument that counts by identity and is not to be kept alive, or `none`.
+  Arguments(PyObject* const* begin, Py_ssize_t count, Py_ssize_t weak_at = none) noexcept
+      : begin_(begin), count_(count), weak_at_(weak_at) {}
 
   PyObject* operator[](Py_ssize_t at) const noexcept { return begin_[at]; }
   Py_ssize_t size() const noexcept { return count_; }
+  Py_ssize_t weak_at() const noexcept { return weak_at_; }
 
-  /// The same as an object to keep. A tuple as the only argument is wrapped, too: a bare tuple
-  /// always means several arguments.
-  Object keep() const;
+  /// The same as an object to keep. `instances`: of the function.
+  Object keep(std::uint64_t hash, Instances& instances) const;
 
  private:
   PyObject* const* begin_;
   Py_ssize_t count_;
+  Py_ssize_t weak_at_;
 };
 
 /// Whether containers have been replaced by their canonical bytes, where they have such.
 enum class Contents : std::uint8_t { untouched, replaced };
 
-/// The hash of a call. False: with exact typing, some argument is to be replaced first. Throws
-/// `Raised` if an argument has no hash, or its hash raises.
-bool hash_call(const Arguments& arguments, Typing typing, Contents contents, std::uint64_t& hash);
+/// The hash of one argument, combined with what was before it. False: with exact typing, it is to
+/// be replaced first. Throws `Raised` if it has no hash, or its hash raises.
+bool hash_slowly(PyObject* argument, Typing typing, Contents contents, std::uint64_t& hash);
+
+/// The hash of a call. False and errors: as above.
+DCACHE_HOT inline bool hash_call(const Arguments& arguments, Typing typing, Contents contents,
+                                 std::uint64_t& hash) {
+  hash = static_cast<std::uint64_t>(arguments.size());
+  for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
+    PyObject* const argument = arguments[i];
+    if (i == arguments.weak_at()) {
+      hash = engine::hash_combine(hash, reinterpret_cast<std::uintptr_t>(argument) >> 4U);
+    } else if (typing == Typing::exact && key_detail::is_small_int(argument)) {
+      hash = key_detail::hash_typed(hash, key_detail::small_value(argument), argument);
+    } else if (!hash_slowly(argument, typing, contents, hash)) {
+      return false;
+    }
+  }
+  return true;
+}
 
 /// A look-up: the arguments, and what is known of keys that only their own `==` can compare.
 class Question {
@@ -62,8 +121,12 @@ class Question {
   std::uint64_t hash() const noexcept { return hash_; }
 
   /// Whether that key is the one meant, as far as it can be told without running Python. Notes a
-  /// key that is still in doubt.
-  bool means(const Key& key) const noexcept;
+  /// key that is still in doubt. By value: what has an address is in memory, where a hit loses 10
+  /// ns.
+  DCACHE_HOT bool means(PyObject* key) const noexcept {
+    const bool single = arguments_.size() == 1 && arguments_.weak_at() == Arguments::none;
+    return (single && key == arguments_[0]) || means_slowly(key);
+  }
 
   /// True: some `==` has run since this was made.
   bool asked() const noexcept { return settled_ != nullptr; }
@@ -78,7 +141,9 @@ class Question {
  private:
   enum class Same : std::uint8_t { no, yes, doubtful };
 
+  bool means_slowly(PyObject* key) const noexcept;
   Same compare(PyObject* key) const noexcept;
+  Same compare(KeyTuple& key, Py_ssize_t at) const noexcept;
   static Same compare(PyObject* ours, PyObject* theirs, Typing typing) noexcept;
   void settle() const;
   bool ask(PyObject* key) const;
@@ -98,11 +163,11 @@ struct KeyHash {
   std::uint64_t operator()(const Question& question) const noexcept { return question.hash(); }
 };
 struct KeyEqual {
-  bool operator()(const Key& key, const Key& other) const noexcept {
+  DCACHE_HOT bool operator()(const Key& key, const Key& other) const noexcept {
     return key.object == other.object;
   }
-  bool operator()(const Key& key, const Question& question) const noexcept {
-    return key.hash == question.hash() && question.means(key);
+  DCACHE_HOT bool operator()(const Key& key, const Question& question) const noexcept {
+    return key.hash == question.hash() && question.means(key.object);
   }
 };
 

@@ -1,285 +1,93 @@
 // SPDX-License-Identifier: MIT
-/// The extension module `dcache._engine`: the callable type and its one factory. Options are
-/// checked and defaults chosen in the package, which is Python and can say more.
-#include <memory>
-#include <new>
-
+/// The extension module `dcache._engine`. Options are checked and defaults chosen in the package,
+/// which is Python and can say more.
+#include "cache_object.hpp"
 #include "canonical.hpp"
 #include "errors.hpp"
-#include "function.hpp"
+#include "failure.hpp"
+#include "function_object.hpp"
+#include "guarded.hpp"
+#include "instances.hpp"
+#include "key_tuple.hpp"
+#include "miss.hpp"
+#include "mode.hpp"
+#include "waiting.hpp"
 
 namespace dcache::python {
 namespace {
 
-struct FunctionObject {
-  PyObject_HEAD vectorcallfunc vectorcall;
-  Function* function;
-  PyObject* attributes;
-  PyObject* weak_references;
-};
-
-Function& function_of(PyObject* self) { return *reinterpret_cast<FunctionObject*>(self)->function; }
-
-// The one place where C++ becomes Python: no exception crosses it.
-template <class Run>
-PyObject* guarded(Run&& run) noexcept {
-  try {
-    return run();
-  } catch (const Raised&) {
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::exception& error) {
-    PyErr_SetString(errors.error, error.what());
-  }
-  return nullptr;
+PyObject* take_mode(PyObject*, PyObject* number) {
+  const long mode = PyLong_AsLong(number);
+  if (mode == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  set_mode(static_cast<Mode>(mode));
+  Py_RETURN_NONE;
 }
 
-PyObject* call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* names) {
-  return guarded([&] { return function_of(self).call(args, flags, names).release(); });
+PyObject* take_block(PyObject*, PyObject* number) {
+  const long by = PyLong_AsLong(number);
+  if (by == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  count_block(static_cast<int>(by));
+  Py_RETURN_NONE;
 }
 
-// The verbs take the call's own arguments.
-using Verb = PyObject* const*;
-
-PyObject* invalidate(PyObject* self, Verb args, Py_ssize_t count, PyObject* names) {
-  return guarded(
-      [&] { return PyBool_FromLong(function_of(self).invalidate(args, count, names) ? 1 : 0); });
-}
-
-PyObject* refresh(PyObject* self, Verb args, Py_ssize_t count, PyObject* names) {
-  return guarded([&] { return function_of(self).refresh(args, count, names).release(); });
-}
-
-PyObject* missing = nullptr;
-
-PyObject* peek(PyObject* self, Verb args, Py_ssize_t count, PyObject* names) {
-  return guarded([&] {
-    Object found = function_of(self).peek(args, count, names);
-    return found ? found.release() : Object::shared(missing).release();
-  });
-}
-
-PyObject* put(PyObject* self, Verb args, Py_ssize_t count, PyObject* names) {
-  if (count < 1) {
-    PyErr_SetString(errors.usage,
-                    "dcache: put(value, ...) needs the value first, then the "
-                    "arguments of the call");
-    return nullptr;
-  }
-  return guarded([&] {
-    function_of(self).put(args[0], args + 1, count - 1, names);
-    Py_RETURN_NONE;
-  });
-}
-
-Object maxsize_of(const Function& function) {
-  const Options& options = function.options();
-  if (!options.keeps) return Object::checked(PyLong_FromLong(0));
-  if (!options.table.entries_max) return Object::shared(Py_None);
-  return Object::checked(PyLong_FromSize_t(*options.table.entries_max));
-}
-
-PyObject* cache_clear(PyObject* self, PyObject*) {
-  return guarded([&] {
-    function_of(self).clear();
-    Py_RETURN_NONE;
-  });
-}
-
-// `functools` has the named tuple already.
-PyObject* cache_info(PyObject* self, PyObject*) {
-  return guarded([&] {
-    static PyObject* const type =
-        Object::checked(
-            PyObject_GetAttrString(Object::checked(PyImport_ImportModule("functools")).get(),
-                                   "_CacheInfo"))
-            .release();
-    const Function& function = function_of(self);
-    return PyObject_CallFunction(type, "KKOn", static_cast<unsigned long long>(function.hits()),
-                                 static_cast<unsigned long long>(function.misses()),
-                                 maxsize_of(function).get(),
-                                 static_cast<Py_ssize_t>(function_of(self).table().size()));
-  });
-}
-
-PyObject* cache_parameters(PyObject* self, PyObject*) {
-  return guarded([&] {
-    const Function& function = function_of(self);
-    const bool typed = function.options().typing != Typing::loose;
-    return Py_BuildValue("{sOsO}", "maxsize", maxsize_of(function).get(), "typed",
-                         typed ? Py_True : Py_False);
-  });
-}
-
-PyObject* repr(PyObject* self) {
-  return PyUnicode_FromFormat("<dcache of %R>", function_of(self).wrapped().get());
-}
-
-PyObject* reduce(PyObject* self, PyObject*) { return PyObject_GetAttrString(self, "__qualname__"); }
-
-PyObject* copy(PyObject* self, PyObject*) { return Object::shared(self).release(); }
-
-PyObject* get(PyObject* self, PyObject* instance, PyObject*) {
-  if (instance == nullptr || instance == Py_None) return Object::shared(self).release();
-  return PyMethod_New(self, instance);
-}
-
-int traverse(PyObject* self, visitproc visit, void* arg) {
-  auto& object = *reinterpret_cast<FunctionObject*>(self);
-  Py_VISIT(Py_TYPE(self));
-  Py_VISIT(object.attributes);
-  if (object.function == nullptr) return 0;
-  return object.function->traverse(visit, arg);
-}
-
-int clear(PyObject* self) {
-  auto& object = *reinterpret_cast<FunctionObject*>(self);
-  Py_CLEAR(object.attributes);
-  if (object.function != nullptr) object.function->clear();
-  return 0;
-}
-
-void dealloc(PyObject* self) {
-  auto& object = *reinterpret_cast<FunctionObject*>(self);
-  PyTypeObject* const type = Py_TYPE(self);
-  PyObject_GC_UnTrack(self);
-  if (object.weak_references != nullptr) PyObject_ClearWeakRefs(self);
-  clear(self);
-  delete object.function;
-  type->tp_free(self);
-  Py_DECREF(type);
-}
-
-// --- Making one ---
-
-// Nothing where Python says None.
-Object optional(PyObject* object) { return object == Py_None ? Object() : Object::shared(object); }
-
-Duration seconds(double count) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
-}
-
-constexpr const char* make_doc =
-    "Function(wrapped, *, maxsize, policy, coalesces, raw, typing, ttl, stale_for, jitter, "
-    "cache_if, key, ignore, flight_timeout)\n\nThe arguments are checked by the package.";
-
-PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* const names[] = {
-      "wrapped",   "maxsize", "policy",   "coalesces", "raw",    "typing",         "ttl",
-      "stale_for", "jitter",  "cache_if", "key",       "ignore", "flight_timeout", nullptr};
-  PyObject *wrapped = nullptr, *maxsize = nullptr, *ttl = Py_None, *cache_if = Py_None,
-           *key = Py_None, *ignore = Py_None;
-  int lru = 0, coalesces = 1, raw = 0, loose = 0;
-  double stale_for = 0, jitter = 0, flight_timeout = 30;
-  if (PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OpppiOddOOOd", const_cast<char**>(names),
-                                  &wrapped, &maxsize, &lru, &coalesces, &raw, &loose, &ttl,
-                                  &stale_for, &jitter, &cache_if, &key, &ignore,
-                                  &flight_timeout) == 0) {
-    return nullptr;
-  }
+PyObject* canonical_bytes(PyObject*, PyObject* object) {
   return guarded([&]() -> PyObject* {
-    Options options;
-    options.table.policy = lru != 0 ? Policy::lru : Policy::adaptive;
-    if (maxsize != nullptr && maxsize != Py_None) {
-      const Py_ssize_t entries = PyLong_AsSsize_t(maxsize);
-      if (entries == -1 && PyErr_Occurred() != nullptr) throw Raised();
-      options.keeps = entries > 0;
-      options.table.entries_max = options.keeps ? static_cast<std::size_t>(entries) : 1;
+    Canonical canonical;
+    if (!canonical.append(object)) {
+      PyErr_Format(errors.unkeyable,
+                   "dcache: a key would be made of a %s, which has no canonical form",
+                   Py_TYPE(canonical.without().get())->tp_name);
+      throw Raised();
     }
-    options.coalesces = coalesces != 0;
-    options.raw = raw != 0;
-    options.typing = static_cast<Typing>(loose);
-    if (ttl != Py_None) options.ttl = seconds(PyFloat_AsDouble(ttl));
-    if (PyErr_Occurred() != nullptr) throw Raised();
-    options.freshness.stale_for = seconds(stale_for);
-    options.freshness.jitter = jitter;
-    options.flight_timeout = seconds(flight_timeout);
-    options.cache_if = optional(cache_if);
-    options.key = optional(key);
-    options.ignore = optional(ignore);
-    auto function = std::make_unique<Function>(Object::shared(wrapped), std::move(options));
-    PyObject* const self = type->tp_alloc(type, 0);
-    if (self == nullptr) throw Raised();
-    auto& object = *reinterpret_cast<FunctionObject*>(self);
-    object.vectorcall = call;
-    object.function = function.release();
-    return self;
+    const std::string& bytes = canonical.bytes();
+    return PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size()));
   });
 }
 
-template <class F>
-PyCFunction method(F* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
-PyMethodDef methods[] = {
-    {"invalidate", method(invalidate), METH_FASTCALL | METH_KEYWORDS,
-     "invalidate($self, /, *args, **kwargs)\n--\n\n"
-     "Forget the result of this call. True: there was one, or one was being computed."},
-    {"refresh", method(refresh), METH_FASTCALL | METH_KEYWORDS,
-     "refresh($self, /, *args, **kwargs)\n--\n\n"
-     "Compute this call anew, keep the result and return it."},
-    {"peek", method(peek), METH_FASTCALL | METH_KEYWORDS,
-     "peek($self, /, *args, **kwargs)\n--\n\n"
-     "What this call would return without computing, or MISSING."},
-    {"put", method(put), METH_FASTCALL | METH_KEYWORDS,
-     "put($self, value, /, *args, **kwargs)\n--\n\n"
-     "put(value, ...): keep `value` as the result of this call."},
-    {"cache_clear", cache_clear, METH_NOARGS,
-     "cache_clear($self, /)\n--\n\n"
-     "Forget everything, statistics included."},
-    {"cache_info", cache_info, METH_NOARGS,
-     "cache_info($self, /)\n--\n\n"
-     "Calls answered without running the body, bodies run, the bound, and entries now."},
-    {"cache_parameters", cache_parameters, METH_NOARGS,
-     "cache_parameters($self, /)\n--\n\n"
-     "The bound, and whether types count."},
-    {"__reduce__", reduce, METH_NOARGS, nullptr},
-    {"__copy__", copy, METH_NOARGS, nullptr},
-    {"__deepcopy__", copy, METH_O, nullptr},
+PyMethodDef functions[] = {
+    {"canonical_bytes", canonical_bytes, METH_O,
+     "canonical_bytes(object, /)\n--\n\nThe deterministic CBOR of an object, which keys are made "
+     "of."},
+    {"_set_mode", take_mode, METH_O, "What the process does with its caches: a number."},
+    {"_count_block", take_block, METH_O, "One more or less block is disabled."},
     {}};
-
-PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(FunctionObject, vectorcall), READONLY, nullptr},
-    {"__dictoffset__", T_PYSSIZET, offsetof(FunctionObject, attributes), READONLY, nullptr},
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(FunctionObject, weak_references), READONLY,
-     nullptr},
-    {}};
-
-PyGetSetDef properties[] = {
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {}};
-
-template <class F>
-void* slot(F* function) noexcept {
-  return reinterpret_cast<void*>(function);
-}
-
-PyType_Slot slots[] = {{Py_tp_new, slot(make)},      {Py_tp_doc, const_cast<char*>(make_doc)},
-                       {Py_tp_repr, slot(repr)},     {Py_tp_call, slot(PyVectorcall_Call)},
-                       {Py_tp_descr_get, slot(get)}, {Py_tp_traverse, slot(traverse)},
-                       {Py_tp_clear, slot(clear)},   {Py_tp_dealloc, slot(dealloc)},
-                       {Py_tp_methods, methods},     {Py_tp_members, members},
-                       {Py_tp_getset, properties},   {0, nullptr}};
-
-PyType_Spec spec = {"dcache._engine.Function", sizeof(FunctionObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-                        Py_TPFLAGS_METHOD_DESCRIPTOR,
-                    slots};
 
 int fill(PyObject* module) {
-  if (!prepare_errors(module) || !prepare_canonical()) return -1;
-  const Object type = Object::owned(PyType_FromSpec(&spec));
-  if (!type || PyModule_AddObjectRef(module, "Function", type.get()) != 0) return -1;
-  missing = PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
-  return missing == nullptr ? -1 : PyModule_AddObjectRef(module, "MISSING", missing);
+  const bool filled = prepare_errors(module) && prepare_canonical_key() && prepare_key_tuple() &&
+                      Instances::prepare() && prepare_failure() && prepare_mode(module) &&
+                      prepare_waiting(module) && prepare_miss() && prepare_coroutine() &&
+                      prepare_bound_method() && prepare_cache(module) && prepare_function(module);
+  return filled ? 0 : -1;
 }
+
+// Types and context variables are of the process, so there is one interpreter that has them; where
+// it imports the module anew, it gets the same ones.
+int execute(PyObject* module) {
+  static PyInterpreterState* owner = nullptr;
+  static PyObject* contents = nullptr;
+  if (owner == nullptr) {
+    if (fill(module) != 0) return -1;
+    owner = PyInterpreterState_Get();
+    contents = PyDict_Copy(PyModule_GetDict(module));
+    return contents == nullptr ? -1 : 0;
+  }
+  if (owner != PyInterpreterState_Get()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "dcache: a second interpreter in one process is not supported yet: use it in "
+                    "the one that imported it first");
+    return -1;
+  }
+  return PyDict_Merge(PyModule_GetDict(module), contents, 0);
+}
+
+PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {0, nullptr}};
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                           "dcache._engine",
                           "The engine of dcache: the callable that the decorator returns.",
-                          -1,
-                          nullptr,
-                          nullptr,
+                          0,
+                          functions,
+                          slots,
                           nullptr,
                           nullptr,
                           nullptr};
@@ -287,11 +95,4 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 }  // namespace
 }  // namespace dcache::python
 
-PyMODINIT_FUNC PyInit__engine() {
-  PyObject* const module = PyModule_Create(&dcache::python::definition);
-  if (module != nullptr && dcache::python::fill(module) != 0) {
-    Py_DECREF(module);
-    return nullptr;
-  }
-  return module;
-}
+PyMODINIT_FUNC PyInit__engine() { return PyModuleDef_Init(&dcache::python::definition); }

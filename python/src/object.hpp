@@ -53,6 +53,13 @@ class Object {
 /// An exception taken out of the interpreter, to be raised again later, perhaps by others.
 class Exception {
  public:
+  Exception() noexcept = default;
+  Exception(Object value, Object trace) noexcept
+      : value_(std::move(value)), trace_(std::move(trace)) {}
+
+  const Object& value() const noexcept { return value_; }
+  const Object& trace() const noexcept { return trace_; }
+
   /// Takes the one that is raised now. REQUIRES: one is.
   static Exception take() noexcept {
     PyObject *type = nullptr, *value = nullptr, *trace = nullptr;

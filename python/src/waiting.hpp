@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
-/// Waiting for a flight without the interpreter's lock.
+/// Flights under the interpreter: what flies, what the running code is inside of, and how a thread
+/// waits without the interpreter's lock.
 #pragma once
 
 #include <chrono>
+#include <memory>
+#include <thread>
 #include <utility>
 
+#include "dcache/engine/context.hpp"
+#include "dcache/engine/flights.hpp"
 #include "dcache/engine/waiter.hpp"
 
+#include "key.hpp"
 #include "object.hpp"
 
 namespace dcache::python {
@@ -60,27 +66,102 @@ class Failed {
   Exception exception_;
 };
 
-/// A thread of the interpreter that waits: Ctrl-C is answered within its step.
-class InterpreterWaiter final : public engine::ThreadWaiter {
- public:
-  InterpreterWaiter() noexcept : ThreadWaiter(std::chrono::milliseconds(50)) {}
+/// Raises in the interpreter what a flight came to.
+[[noreturn]] void raise(const std::exception_ptr& error);
+/// Throws what the interpreter raised, as the outcome of a flight: an `engine::Abandon` if its
+/// runner was told to stop, which fails nobody else.
+[[noreturn]] void fail();
 
-  bool look() noexcept override {
-    bool fine = true;
-    with_interpreter([&fine] { fine = PyErr_CheckSignals() == 0; });
-    return fine;
+/// Who runs the body of an asynchronous function, so that waiters see his loop closed.
+struct Leader {
+  Kept loop{Object()};
+  std::shared_ptr<bool> gone = nullptr;  // Shared with the runner: others gave up for him.
+};
+
+/// The key of a flight, and who leads it.
+struct FlightKey {
+  Kept key;
+  std::unique_ptr<Leader> leader = nullptr;  // Of asynchronous functions.
+};
+
+struct FlightEqual {
+  bool operator()(const FlightKey& flying, const Question& question) const {
+    while (!question.means(flying.key.get())) {
+      if (!question.answer()) return false;
+    }
+    return true;
   }
 };
 
-/// `Flight::wait` with the interpreter's lock given up meanwhile.
-inline engine::Waited wait_unlocked(engine::Flight& flight, const engine::FlightLimits& limits) {
-  struct Unlocked {
-    PyThreadState* state = PyEval_SaveThread();
-    ~Unlocked() { PyEval_RestoreThread(state); }
-  };
-  InterpreterWaiter waiter;
-  const Unlocked unlocked;
-  return flight.wait(waiter, limits);
+using Running = engine::Flights<FlightKey, Kept, FlightEqual>;
+
+/// Gives the flight up for a runner whose event loop is closed, if that is so. True: it was.
+bool abandon_for_closed_loop(Running& flights, Running::Flown& flight);
+
+/// The loop that runs on this thread, or none. Imports nothing.
+Object running_loop();
+
+// --- What the running code is inside of, as far as `contextvars` know: tasks and threads that a
+// --- body starts inherit it.
+
+/// Of the current context. Empty where nothing is known.
+engine::Context context_of_python();
+
+/// While it lives, the current context of Python says this.
+class Marked {
+ public:
+  /// Throws `Raised`.
+  explicit Marked(engine::Context context);
+  Marked(const Marked&) = delete;
+  Marked& operator=(const Marked&) = delete;
+  ~Marked();
+
+ private:
+  Object mark_;
+  Object token_;
+};
+
+/// An object for `contextvars` that says `context`, until `end_mark` makes it say nothing: what
+/// goes on after a flight is not inside of it any more. Throws `Raised`.
+Object make_mark(engine::Context context);
+void end_mark(PyObject* mark) noexcept;
+
+/// Makes the context variable and adds it to the module. False: a Python error is set.
+bool prepare_waiting(PyObject* module);
+
+/// A thread of the interpreter that waits: Ctrl-C is answered within its step, and a leader whose
+/// loop is closed is seen within a second.
+class InterpreterWaiter final : public engine::ThreadWaiter {
+ public:
+  InterpreterWaiter(Running& flights, Running::Flown& flight) noexcept
+      : ThreadWaiter(std::chrono::milliseconds(50)), flights_(flights), flight_(flight) {}
+
+  bool look() noexcept override;
+
+ private:
+  static constexpr unsigned looks_a_second = 20;
+
+  Running& flights_;
+  Running::Flown& flight_;
+  unsigned looks_ = 0;
+};
+
+/// A thread that the interpreter ends while it is being finalised unwinds its stack without the
+/// interpreter's lock. Code of ours that such an end may come to stops there for good instead: the
+/// process ends without it (which is what Python 3.14 does by itself). REQUIRES: `run` throws
+/// nothing of C++.
+template <class Run>
+auto unwound_by_nobody(Run&& run) {
+  try {
+    return run();
+  } catch (...) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
 }
+
+/// `Flight::wait` with the interpreter's lock given up meanwhile, for one who is inside of
+/// `context`.
+engine::Waited wait_unlocked(Running& flights, Running::Flown& flight,
+                             const engine::FlightLimits& limits, const engine::Context& context);
 
 }  // namespace dcache::python

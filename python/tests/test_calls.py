@@ -2,7 +2,7 @@
 """What is one call: binding, types, containers, objects with an `==` of their own."""
 
 import pytest
-from dcache import MISSING, UnkeyableError, dcache
+from dcache import MISSING, ConfigError, UnkeyableError, dcache
 
 
 def counted(function=None, **options):
@@ -80,7 +80,7 @@ def test_a_default_counts_as_it_was_when_the_function_was_decorated():
     [
         (lambda f: f(), "missing a required argument: 'a'"),
         (lambda f: f(1, a=2), "multiple values for argument 'a'"),
-        (lambda f: dcache(lambda a: a)(1, 2), "takes 1 positional arguments but 2 were given"),
+        (lambda f: dcache(lambda a: a)(1, 2), "takes 1 positional argument but 2 were given"),
         (lambda f: dcache(lambda a: a)(1, b=2), "unexpected keyword argument 'b'"),
     ],
 )
@@ -223,7 +223,7 @@ def test_ignored_parameters_do_not_count():
 
 
 def test_an_unknown_name_in_ignore_is_an_error():
-    with pytest.raises(TypeError, match="no parameter 'sesion' to ignore"):
+    with pytest.raises(ConfigError, match=r"no parameter 'sesion' to ignore; it has \['session'\]"):
         dcache(ignore="sesion")(lambda session: 1)
 
 

@@ -2,6 +2,8 @@
 """One body per key, whoever asks at the same time."""
 
 import _thread
+import random
+import sys
 import threading
 import time
 
@@ -284,3 +286,47 @@ def test_after_flight_timeout_one_waiter_takes_over():
     gate.open.set()
     leader.join(10)
     assert f(1) == 2
+
+
+def test_what_was_computed_before_an_invalidation_is_never_given_after_it():
+    count, seconds = 4, 0.7
+    current, floor, wrong = [0] * count, [0] * count, []
+
+    @dcache(maxsize=3)
+    def f(key):
+        version = current[key]
+        if random.random() < 0.01:
+            time.sleep(random.random() / 1000)
+        return version
+
+    def read():
+        while time.monotonic() < end:
+            key = random.randrange(count)
+            least = floor[key]
+            if (got := f(key)) < least:
+                wrong.append((key, least, got))
+
+    def write():
+        while time.monotonic() < end:
+            key = random.randrange(count)
+            current[key] += 1
+            version = current[key]
+            verbs = (f.invalidate, key), (f.put, version, key), (f.refresh, key), (f.cache_clear,)
+            verb, *args = random.choice(verbs)
+            verb(*args)
+            floor[key] = version
+            time.sleep(0.0003)
+
+    end = time.monotonic() + seconds
+    threads = [threading.Thread(target=each) for each in (read, read, read, write)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []

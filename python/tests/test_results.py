@@ -8,7 +8,6 @@ import pickle
 import time
 import weakref
 
-import dcache as package
 import pytest
 from dcache import MISSING, ConfigError, UsageError, dcache
 
@@ -204,14 +203,3 @@ def test_what_leaves_the_table_is_let_go():
     assert sum(watch() is not None for watch in watches) <= 2
     f.cache_clear()
     assert all(watch() is None for watch in watches)
-
-
-def test_import_is_light():
-    import subprocess
-    import sys
-
-    heavy = ["asyncio", "inspect", "typing", "dataclasses", "logging"]
-    program = f"import sys, dcache; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True,
-                          env={"PYTHONPATH": package.__path__[0].rsplit("/", 1)[0]})  # fmt: skip
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr

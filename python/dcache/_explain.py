@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""The words of `f.explain(...)`."""
+
+
+def explain(function, wrapped, facts):
+    """Lines about one call: what each tier says, and what calling would do."""
+    maxsize = function.cache_parameters()["maxsize"]
+    bound = "no bound" if maxsize is None else f"room for {maxsize:,}"
+    name = getattr(wrapped, "__qualname__", None) or repr(wrapped)
+    return "\n".join(
+        [
+            f"{name}: {_verdict(facts)}",
+            f"  memory: {_entry(facts)} ({facts['entries']:,} entries, {bound})",
+            f"  flight: {'being computed now' if facts['computing'] else 'nobody computes it'}",
+        ]
+    )
+
+
+def _verdict(facts):
+    if facts["there"] and not facts["stale"]:
+        return "a call raises what was remembered" if facts["failure"] else "a call is a hit"
+    if facts["computing"]:
+        return "a call waits for the one who computes it"
+    return "a call runs the function"
+
+
+def _entry(facts):
+    if not facts["there"]:
+        return "not there: never computed, evicted, expired or invalidated"
+    if facts["stale"]:
+        left = _span(facts["dies_in"])
+        return f"stale since {_span(facts['fresh_for'])}, to be served for {left} more if need be"
+    kind = "an exception" if facts["failure"] else "a result"
+    if facts["fresh_for"] < 0:
+        return f"{kind} without ttl"
+    return f"{kind}, fresh for {_span(facts['fresh_for'])} more"
+
+
+def _span(seconds):
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

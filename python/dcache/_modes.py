@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What the whole process does with its caches."""
+
+import os
+
+from . import _engine
+
+# What concerns far tiers alone is `normal` for near ones.
+_MODES = {"normal": 0, "refresh": 1, "bypass": 2, "read-only": 0, "offline": 0}
+
+
+def configure(*, mode=None):
+    """Change what this process does with its caches, from the next call on.
+
+    mode: "normal"; "refresh" (nothing is read, results are stored); "bypass" (functions are called
+        as if they were not decorated); "read-only" and "offline" concern far tiers alone. At start
+        it is what `DCACHE_MODE` says.
+    """
+    if mode is not None:
+        _set_mode("mode", mode)
+
+
+def _set_mode(name, mode):
+    if mode not in _MODES:
+        raise _engine.ConfigError(f"dcache: {name} is {mode!r}; expected one of {tuple(_MODES)}")
+    _engine._set_mode(_MODES[mode])
+
+
+_set_mode("DCACHE_MODE", os.environ.get("DCACHE_MODE") or "normal")
+
+
+class disabled:
+    """`with dcache.disabled():` calls functions in the block as if they were not decorated.
+
+    Holds for the code of the block, and for the tasks and threads that inherit its context
+    (`asyncio.create_task`, `asyncio.to_thread`); for the process see `configure(mode="bypass")`.
+    """
+
+    def __enter__(self):
+        """Begin the block."""
+        self._token = _engine.disabled.set(True)
+        _engine._count_block(1)
+        return self
+
+    def __exit__(self, *error):
+        """End it."""
+        _engine._count_block(-1)
+        _engine.disabled.reset(self._token)

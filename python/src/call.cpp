@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include "call.hpp"
+
+#include <utility>
+
+#include "canonical.hpp"
+#include "function.hpp"
+
+namespace dcache::python {
+
+Call::Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names)
+    : function_(function), args_(args), count_(count), names_(names), question_(ask(function)) {}
+
+Object Call::make_key() const {
+  return question_.arguments().keep(question_.hash(), function_.instances());
+}
+
+PyObject* Call::run() const {
+  return unwound_by_nobody([this] {
+    return PyObject_Vectorcall(function_.wrapped().get(), args_, static_cast<std::size_t>(count_),
+                               names_);
+  });
+}
+
+// Containers go by what is in them; what has no canonical form by its own hash and `==`.
+Arguments Call::by_content(const Arguments& arguments) {
+  const Py_ssize_t weak_at = arguments.weak_at();
+  for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
+    if (i == weak_at || !keyed_by_content(Py_TYPE(arguments[i]))) continue;
+    Object key = canonical_key(arguments[i]);
+    if (!key) continue;
+    if (substitutes_.empty()) substitutes_.take(arguments);
+    substitutes_.replace(i, std::move(key));
+  }
+  return substitutes_.empty() ? arguments : substitutes_.arguments(weak_at);
+}
+
+Question Call::ask(Function& function) {
+  const Options& options = function.options();
+  function.signature().bind(args_, count_, names_, bound_);
+  const Arguments bound = options.key ? ask_key(function) : bound_.arguments(function.is_method());
+  const Arguments arguments = options.typing == Typing::exact ? by_content(bound) : bound;
+  return Question(arguments, function.hash(arguments, Contents::replaced).value(), options.typing);
+}
+
+// What the user's function of the bound arguments says.
+Arguments Call::ask_key(Function& function) {
+  std::vector<PyObject*> args;
+  const Object names = function.signature().spell(bound_, args);
+  const Py_ssize_t by_name = names ? PyTuple_GET_SIZE(names.get()) : 0;
+  const auto positional = static_cast<std::size_t>(std::ssize(args) - by_name);
+  made_ = Object::checked(
+      PyObject_Vectorcall(function.options().key.get(), args.data(), positional, names.get()));
+  PyObject* const items[] = {function.prefix().get(), made_.get()};
+  const bool prefixed = items[0] != nullptr;
+  substitutes_.take(Arguments(prefixed ? items : items + 1, prefixed ? 2 : 1));
+  return substitutes_.arguments(Arguments::none);
+}
+
+Spelling::Spelling(PyObject* const* args, Py_ssize_t count, PyObject* names)
+    : args_(args, args + count + (names == nullptr ? 0 : PyTuple_GET_SIZE(names))),
+      count_(count),
+      names_(Object::shared(names)) {
+  for (PyObject* const argument : args_) Py_INCREF(argument);
+}
+
+Spelling::~Spelling() {
+  for (PyObject* const argument : args_) Py_DECREF(argument);
+}
+
+int Spelling::traverse(visitproc visit, void* arg) const {
+  for (PyObject* const argument : args_) Py_VISIT(argument);
+  return 0;
+}
+
+}  // namespace dcache::python

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+/// A call whose result is not at hand, as an object of the interpreter: what drives it are the few
+/// coroutines of `dcache/_async.py`, or a thread of `dcache/_background.py`.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "dcache/engine/waiter.hpp"
+
+#include "call.hpp"
+#include "function.hpp"
+#include "object.hpp"
+#include "waiting.hpp"
+
+namespace dcache::python {
+
+/// A task that waits for a flight: told through a future of its loop. Lives as long as the flight
+/// may still tell it.
+class TaskWaiter final : public engine::Counted, public engine::Waiter {
+ public:
+  enum class Told : std::uint8_t { nothing, landed, lead, declined };
+
+  /// `declines`: it has something else to give and runs nothing for others.
+  explicit TaskWaiter(bool declines) noexcept : declines_(declines) {}
+
+  void landed() noexcept override;
+  bool lead() noexcept override;
+
+  Told told() const noexcept { return told_; }
+  /// Wakes this future from now on; at once if it was told already.
+  void wait_on(Object future);
+  /// Nobody waits any more.
+  void leave() noexcept { gone_ = true; }
+
+ private:
+  bool wake() noexcept;
+
+  const bool declines_;
+  Told told_ = Told::nothing;
+  bool gone_ = false;
+  Kept future_{Object()};
+};
+
+/// What a driver does next.
+enum class Step : std::uint8_t {
+  lead,     ///< `begin`, run the body, then `land` or `fail`.
+  wait,     ///< `wait_on` a future, await it, `look`.
+  landed,   ///< `result`.
+  through,  ///< Run the body; nothing is stored.
+  again,    ///< `join`.
+};
+
+class Miss {
+ public:
+  /// `hashed`: the question, if it was asked of the arguments as they are spelled; or null.
+  Miss(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
+       const Question* hashed);
+  Miss(const Miss&) = delete;
+  Miss& operator=(const Miss&) = delete;
+
+  /// A stale result may be served should the body fail.
+  void allow_stale() noexcept { may_be_stale_ = true; }
+  /// It leads already, for a refresh that nobody waits for.
+  void lead(engine::Leadership<Running> leadership) noexcept {
+    leadership_ = std::move(leadership);
+    background_ = true;
+  }
+  /// It waits for this flight, which others lead, but runs nothing for them.
+  void watch(engine::Ref<Running::Flown> flight) noexcept {
+    flight_ = std::move(flight);
+    declines_ = true;
+  }
+
+  // Each throws `Raised`.
+
+  Step join();
+  /// Detaches what runs, and leads.
+  Step restart();
+  /// A mark for the context while the body runs; none: it has landed meanwhile.
+  Object begin();
+  /// The body, called.
+  Object body();
+  Object land(PyObject* result);
+  /// The body raised this. A stale result to serve instead, or none.
+  Object fail(PyObject* error);
+  Object result();
+
+  Step enlist();
+  void wait_on(PyObject* future) { waiter_->wait_on(Object::shared(future)); }
+  Step look();
+  void leave() noexcept;
+  /// Until `look` is worth calling, in seconds.
+  double patience() const noexcept;
+  /// Whether the table has something for this call, and the caller may serve what he had.
+  bool there() { return static_cast<bool>(function_.find_anything(call_.question())); }
+
+  /// All of it on a thread of ours, for a plain function.
+  void run();
+
+  Function& function() noexcept { return function_; }
+  const Call& call() const noexcept { return call_; }
+  int traverse(visitproc visit, void* arg) const;
+
+ private:
+  void finish(engine::Outcome<Kept> outcome, bool commit);
+  void give_up() noexcept;
+  void ran() noexcept;
+
+  const Object owner_;
+  Function& function_;
+  const Spelling spelling_;
+  const Call call_;
+  bool looked_ = true;  // Since the look that missed no Python has run.
+  bool may_be_stale_ = false;
+  bool background_ = false;
+  bool declines_ = false;
+  engine::Leadership<Running> leadership_;
+  engine::Ref<Running::Flown> flight_;
+  engine::Ref<TaskWaiter> waiter_;
+  std::shared_ptr<bool> gone_;
+  Object mark_;
+  engine::SteadyTime begun_;
+  engine::Outcome<Kept> own_;
+  std::exception_ptr commit_error_;
+};
+
+/// The object that holds one, for Python. Throws `Raised`.
+Object make_miss(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
+                 const Question* hashed);
+Miss& miss_of(PyObject* object) noexcept;
+
+/// Hands a flight to the thread or loop that refreshes. False: refused.
+bool refresh_in_background(Function& function, const Call& call,
+                           engine::Leadership<Running> leadership) noexcept;
+
+/// Makes the type. False: a Python error is set.
+bool prepare_miss();
+
+}  // namespace dcache::python

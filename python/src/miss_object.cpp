@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// A `Miss` as Python sees it.
+#include <memory>
+#include <new>
+
+#include "guarded.hpp"
+#include "miss.hpp"
+
+namespace dcache::python {
+namespace {
+
+struct MissObject {
+  PyObject_HEAD Miss* miss;
+};
+
+template <class Run>
+PyObject* on(PyObject* self, Run&& run) {
+  return guarded([&] { return run(miss_of(self)).release(); });
+}
+
+Object step(Step step) { return Object::checked(PyLong_FromLong(static_cast<long>(step))); }
+Object none() { return Object::shared(Py_None); }
+Object or_none(const Object& object) { return object ? object : none(); }
+
+PyObject* join(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return step(miss.join()); });
+}
+PyObject* restart(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return step(miss.restart()); });
+}
+PyObject* enlist(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return step(miss.enlist()); });
+}
+PyObject* look(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return step(miss.look()); });
+}
+PyObject* wait_on(PyObject* self, PyObject* future) {
+  return on(self, [&](Miss& miss) {
+    miss.wait_on(future);
+    return none();
+  });
+}
+PyObject* leave(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    miss.leave();
+    return none();
+  });
+}
+PyObject* patience(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return Object::checked(PyFloat_FromDouble(miss.patience())); });
+}
+PyObject* there(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return Object::shared(miss.there() ? Py_True : Py_False); });
+}
+PyObject* begin(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return or_none(miss.begin()); });
+}
+PyObject* body(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return miss.body(); });
+}
+PyObject* land(PyObject* self, PyObject* result) {
+  return on(self, [&](Miss& miss) { return miss.land(result); });
+}
+// A tuple with the result to serve, or None.
+PyObject* fail(PyObject* self, PyObject* error) {
+  return on(self, [&](Miss& miss) {
+    const Object stale = miss.fail(error);
+    return stale ? Object::checked(PyTuple_Pack(1, stale.get())) : none();
+  });
+}
+PyObject* result(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return miss.result(); });
+}
+PyObject* run(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    miss.run();
+    return none();
+  });
+}
+PyObject* function(PyObject* self, void*) {
+  return on(self, [](Miss& miss) { return Object::shared(miss.function().wrapped().get()); });
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  const Miss* const miss = reinterpret_cast<MissObject*>(self)->miss;
+  return miss == nullptr ? 0 : miss->traverse(visit, arg);
+}
+
+void dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  delete reinterpret_cast<MissObject*>(self)->miss;
+  PyObject_GC_Del(self);
+}
+
+PyMethodDef methods[] = {
+    {"join", join, METH_NOARGS, "Joins the flight of this call, or leads a new one."},
+    {"restart", restart, METH_NOARGS, "Leads a new flight; what runs is detached."},
+    {"enlist", enlist, METH_NOARGS, "Waits for a flight that it knows."},
+    {"wait_on", wait_on, METH_O, "Wakes this future when there is news."},
+    {"look", look, METH_NOARGS, "What there is to do, now that it is awake."},
+    {"leave", leave, METH_NOARGS, "Waits no longer."},
+    {"patience", patience, METH_NOARGS, "After how many seconds a look is worth while."},
+    {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
+    {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
+    {"body", body, METH_NOARGS, "Calls the body."},
+    {"land", land, METH_O, "Hands the result to everybody; returns it as the caller gets it."},
+    {"fail", fail, METH_O,
+     "Hands the exception to everybody; returns (result,) to serve, or None."},
+    {"result", result, METH_NOARGS, "What the flight came to."},
+    {"run", run, METH_NOARGS, "Runs a plain function that this leads."},
+    {}};
+
+PyGetSetDef properties[] = {{"function", function, nullptr, "What is called.", nullptr}, {}};
+
+PyTypeObject miss_type = [] {
+  PyTypeObject type{};
+  type.ob_base = {PyObject_HEAD_INIT(nullptr) 0};
+  type.tp_name = "dcache._engine.Miss";
+  type.tp_basicsize = sizeof(MissObject);
+  type.tp_dealloc = dealloc;
+  type.tp_traverse = traverse;
+  type.tp_methods = methods;
+  type.tp_getset = properties;
+  type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC;
+  type.tp_doc = "A call whose result is not at hand.";
+  return type;
+}();
+
+}  // namespace
+
+Object make_miss(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
+                 const Question* hashed) {
+  auto miss = std::make_unique<Miss>(function, args, count, names, hashed);
+  auto* const object = PyObject_GC_New(MissObject, &miss_type);
+  if (object == nullptr) throw Raised();
+  object->miss = miss.release();
+  PyObject_GC_Track(object);
+  return Object::owned(reinterpret_cast<PyObject*>(object));
+}
+
+Miss& miss_of(PyObject* object) noexcept { return *reinterpret_cast<MissObject*>(object)->miss; }
+
+bool prepare_miss() { return PyType_Ready(&miss_type) == 0; }
+
+}  // namespace dcache::python

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// What the whole process does with its caches (`dcache.configure`, `dcache.disabled`,
+/// `DCACHE_MODE`), as far as near tiers go. Guarded by the interpreter's lock.
+#pragma once
+
+#include <cstdint>
+
+#include "object.hpp"
+
+namespace dcache::python {
+
+enum class Mode : std::uint8_t {
+  normal,
+  refresh,  ///< No table is read; results are stored.
+  bypass,   ///< The function is called as if it were not decorated.
+};
+
+/// The one word that every call reads: false means `normal`, for everybody.
+extern bool mode_may_differ;
+
+/// REQUIRES: `mode_may_differ`. Throws `Raised`.
+Mode current_mode();
+
+/// What holds outside of `disabled` blocks.
+void set_mode(Mode mode) noexcept;
+/// One more (1) or less (-1) of these blocks is being run.
+void count_block(int by) noexcept;
+
+/// Makes the context variable that is true inside of a block, and adds it to the module. False: a
+/// Python error is set.
+bool prepare_mode(PyObject* module);
+
+}  // namespace dcache::python

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/// A body that runs and that nobody waits for so far: a flight that is not made until somebody
+/// wants to join it.
+///
+/// Under the interpreter's lock a quick body is mostly over before anybody else looks. Its flight
+/// (an object, a key, two look-ups, an outcome: 350 ns, more than all the rest of a miss) is then
+/// made for nothing. A `Solo` is a record on the stack of the caller, linked where others look.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "dcache/engine/fork.hpp"
+
+#include "call.hpp"
+#include "object.hpp"
+#include "waiting.hpp"
+
+namespace dcache::python {
+
+class Solos;
+
+/// While it lives, the body of this call runs on this thread. REQUIRES: lives on the stack.
+class Solo {
+ public:
+  Solo(Solos& solos, Running& flights, const Call& call) noexcept;
+  Solo(const Solo&) = delete;
+  Solo& operator=(const Solo&) = delete;
+  ~Solo();
+
+  /// The flight that others have joined, or none.
+  const engine::Ref<Running::Flown>& flight() const noexcept { return flight_; }
+  /// True: it answers its caller and is stored nowhere.
+  const std::atomic<bool>& detached() const noexcept { return detached_; }
+
+  /// Makes the flight, if that has not happened. Throws `Raised` and std::bad_alloc.
+  void become_flight();
+
+  /// What this thread is inside of, solos (which become flights) and `contextvars` included.
+  /// Throws.
+  static engine::Context context();
+
+ private:
+  friend class Solos;
+
+  Solos& solos_;
+  Running& flights_;
+  const Call& call_;
+  Solo* const outer_;  // Of the same thread.
+  Solo* previous_ = nullptr;
+  Solo* next_;
+  std::atomic<bool> detached_{false};
+  engine::Ref<Running::Flown> flight_;
+};
+
+/// Those of one function. Guarded by the interpreter's lock.
+class Solos {
+ public:
+  /// Makes a flight of the solo of this call, so that it can be joined. Asks in doubt; throws
+  /// `Raised`. True: it is one of this thread, whose caller would wait for himself.
+  bool find(const Question& question) { return first_ != nullptr && search(question); }
+
+  /// What runs under this hash is stored nowhere. True: something does.
+  bool detach(std::uint64_t hash) noexcept;
+  void detach_all() noexcept;
+
+  /// Whether any has become a flight since this was asked before.
+  bool became_flights() noexcept { return std::exchange(became_, false); }
+
+ private:
+  friend class Solo;
+
+  bool search(const Question& question);
+  void drop_those_of_the_parent() noexcept {
+    if (generation_ != engine::fork_generation()) [[unlikely]]
+      drop();
+  }
+  void drop() noexcept;
+
+  Solo* first_ = nullptr;
+  bool became_ = false;
+  std::uint32_t generation_ = engine::fork_generation();
+};
+
+}  // namespace dcache::python

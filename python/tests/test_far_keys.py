@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: MIT
+"""Far keys: which function, which call, the same text in every process."""
+
+import base64
+import functools
+import hashlib
+import math
+import re
+import subprocess
+import sys
+
+import cbor2
+import pytest
+from dcache import ConfigError, UnkeyableError, UsageError, dcache
+from dcache.keys import dhash
+
+
+class Session:
+    pass
+
+
+@dcache
+def load(user, depth=2, *, flag=False):
+    return user
+
+
+def test_a_far_key_is_readable_and_one_for_every_spelling():
+    key = load.key(1)
+    assert key == load.key(user=1) == load.key(1, 2) == load.key(1, flag=False, depth=2)
+    assert key != load.key(2)
+    function, digest = key.rsplit(":", 1)
+    assert function == "test_far_keys:load"
+    assert len(digest) == 52
+    assert set(digest) <= set("abcdefghijklmnopqrstuvwxyz234567")
+
+
+def test_name_version_and_namespace_are_part_of_it(monkeypatch):
+    def key(**options):
+        return dcache(**options)(lambda x: x).key(1)
+
+    plain = key(name="load")
+    assert plain.startswith("load:")
+    assert key(name="load", version="2") != plain
+    assert key(name="load", namespace="shop") == "shop:" + plain
+    monkeypatch.setenv("DCACHE_NAMESPACE", "other")
+    assert key(name="load") == "other:" + plain
+
+
+def test_the_fingerprint_of_the_code_is_a_version():
+    def key(body):
+        return dcache(name="f", version="code")(body).key(1)
+
+    assert key(lambda x: x + 1) == key(lambda x: x + 1)
+    assert key(lambda x: x + 1) != key(lambda x: x + 2)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x, "is a lambda"),
+        (functools.partial(print), "is a partial"),
+        ((lambda y: lambda x: y)(1), "is a lambda"),
+    ],
+)
+def test_what_has_no_name_of_its_own_needs_one(function, words):
+    with pytest.raises(UsageError, match=words + ".*name=") as error:
+        dcache(function).key(1)
+    assert "dcache(name=...)" in str(error.value)
+
+
+def test_a_function_with_free_variables_needs_a_name():
+    free = 1
+
+    @dcache
+    def f(x):
+        return x + free
+
+    with pytest.raises(UsageError, match="has free variables"):
+        f.key(1)
+
+
+def test_a_default_without_a_canonical_form_is_the_default_of_its_parameter():
+    unset = object()
+
+    @dcache(name="f")
+    def f(x, y=unset):
+        return x
+
+    assert f.key(1) == f.key(x=1)
+    assert f.key(1) != f.key(1, None)
+    with pytest.raises(UnkeyableError, match=r"argument 'y' of .* is a object, which has no ca"):
+        f.key(1, object())
+
+
+def test_a_method_has_no_far_key_unless_it_says_what_counts():
+    class Shop:
+        @dcache(name="price")
+        def price(self, x):
+            return x
+
+        @dcache(name="other", key=lambda self, x: x)
+        def other(self, x):
+            return x
+
+    with pytest.raises(UnkeyableError, match="argument 'self'"):
+        Shop().price.key(1)
+    assert Shop().other.key(1) == Shop().other.key(x=1)
+
+
+@pytest.mark.parametrize("way", ["script", "module", "-c"])
+def test_the_main_program_is_told_by_its_text(tmp_path, way):
+    text = "from dcache import dcache\n@dcache\ndef f(x): return x\nprint(f.key(1))\n"
+    (tmp_path / "work.py").write_text(text)
+    arguments = {"script": ["work.py"], "module": ["-m", "work"], "-c": ["-c", text]}[way]
+
+    first = run(tmp_path, *arguments)
+    if way == "-c":
+        assert "needs" in first.stderr or "give it a name" in first.stderr
+        return
+    (tmp_path / "work.py").write_text(text + "# changed\n")
+    assert first.stdout.startswith("work")
+    assert (run(tmp_path, *arguments).stdout == first.stdout) == (way == "module")
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+ARGUMENT_OF_MAIN = """
+import enum
+from library import load
+class Color(enum.Enum):
+    RED = 1
+if __name__ == "__main__":
+    print(load.key([Color.RED]), load([Color.RED]))
+"""
+
+
+def test_a_class_of_one_main_program_is_not_that_of_another(tmp_path):
+    (tmp_path / "library.py").write_text(
+        "from dcache import dcache\n@dcache\ndef load(x): return 'ran'\n"
+    )
+    (tmp_path / "one.py").write_text(ARGUMENT_OF_MAIN)
+    (tmp_path / "other.py").write_text(ARGUMENT_OF_MAIN + "# other\n")
+    said = [run(tmp_path, f"{name}.py").stdout for name in ("one", "one", "other")]
+    assert said[0].startswith("library:load:")
+    assert said[0] == said[1] != said[2]
+    prompt = run(tmp_path, "-c", ARGUMENT_OF_MAIN)
+    assert "UnkeyableError" in prompt.stderr
+    assert "define it in a module" in prompt.stderr
+    near = run(tmp_path, "-c", ARGUMENT_OF_MAIN.replace("load.key([Color.RED]), ", ""))
+    assert near.stdout == "ran\n"
+
+
+def test_a_process_that_a_program_starts_has_its_keys(tmp_path):
+    (tmp_path / "work.py").write_text(
+        "import enum, multiprocessing\n"
+        "from dcache import dcache\n"
+        "class Color(enum.Enum):\n    RED = 1\n"
+        "@dcache\ndef f(x): return x\n"
+        "def key(_): return f.key([Color.RED])\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(pool.map(key, [0]) == [key(0)])\n"
+    )
+    assert run(tmp_path, "work.py").stdout == "True\n"
+
+
+def test_what_is_bound_to_an_object_needs_a_name():
+    for function in (Session().__eq__, [1].count, {}.get):
+        with pytest.raises(UsageError, match=r"is bound to an object.*name="):
+            dcache(function).key(1)
+    same_name = functools.update_wrapper(functools.partial(of_this_module, 1), of_this_module)
+    with pytest.raises(UsageError, match="is a partial"):
+        dcache(same_name).key()
+    assert dcache(math.sqrt).key(4).startswith("math:sqrt:")
+    assert dcache(str.upper).key("a").startswith("builtins:str.upper:")
+
+
+def of_this_module(x=0):
+    return x
+
+
+def test_what_a_function_wraps_counts_as_well():
+    def wrapping(body):
+        wrapper = functools.lru_cache(body)
+        return dcache(name="f", version="code")(wrapper).key(1)
+
+    assert wrapping(lambda x: x + 1) == wrapping(lambda x: x + 1)
+    assert wrapping(lambda x: x + 1) != wrapping(lambda x: x + 2)
+    free = 1
+    with pytest.raises(UsageError, match="free variables"):
+        dcache(functools.lru_cache(lambda_without_its_name(lambda x: x + free))).key(1)
+    with pytest.raises(UsageError, match=r"no code.*version="):
+        dcache(name="f", version="code")(len).key("a")
+
+
+def lambda_without_its_name(function):
+    function.__qualname__ = "f"
+    return function
+
+
+def test_functions_and_methods_of_one_name_are_told_apart():
+    class One:
+        @staticmethod
+        @dcache
+        def load(x):
+            return x
+
+    class Other:
+        @staticmethod
+        @dcache
+        def load(x):
+            return x
+
+    def of(module, qualname):
+        def f(x):
+            return x
+
+        f.__module__, f.__qualname__ = module, qualname
+        return dcache(f).key(1)
+
+    assert One.load.key(1) != Other.load.key(1)
+    assert of("pkg.a", "bc") != of("pkg.ab", "c")
+
+
+def test_a_key_is_what_every_store_takes():
+    def key(**options):
+        return dcache(**options)(lambda x: x).key(1)
+
+    plain = re.compile(r"[!-z|~]{54,250}")  # Neither blanks nor braces.
+    names = ["a b\r\n", "{x}", "naïve", "x" * 1000, "y" + "x" * 1000]
+    keys = [key(name=name, namespace="n" * 64) for name in names]
+    assert len(set(keys)) == len(keys)
+    assert all(plain.fullmatch(each) for each in keys)
+    for bad in ("a b", "a\n", "{a}", "é", "n" * 65):
+        with pytest.raises(ConfigError, match="namespace is"):
+            key(name="f", namespace=bad)
+
+
+def test_a_namespace_of_the_environment_is_checked_as_well(monkeypatch):
+    monkeypatch.setenv("DCACHE_NAMESPACE", "my shop")
+    with pytest.raises(ConfigError, match="namespace is 'my shop'"):
+        load.key(1)
+
+
+def test_defaults_count_as_they_were_and_as_if_they_were_passed():
+    options = [1]
+
+    @dcache(name="f")
+    def f(x, options=options, pair=(1, {2}), kind=int):
+        return x
+
+    before = f.key(1)
+    assert before == f.key(1, [1]) == f.key(1, pair=(1, {2}), kind=int)
+    options.append(2)
+    assert f.key(1) == before != f.key(1, options)
+
+
+def test_surplus_arguments_count_in_their_order():
+    @dcache(name="f")
+    def f(a, *args, **kw):
+        return a
+
+    keys = [
+        *(f.key(1), f.key(1, 2), f.key(1, 2, 3), f.key(1, (2, 3)), f.key(1, "b", 2)),
+        *(f.key(1, b=2), f.key(1, b=2, c=3), f.key(1, c=3, b=2), f.key(1, ["b", 2])),
+    ]
+    assert len(set(keys)) == len(keys)
+    with pytest.raises(UnkeyableError, match="made of a object, which has no canonical form"):
+        f.key(1, b=object())
+
+
+def test_what_does_not_count_has_no_part_in_it():
+    @dcache(name="f", ignore=("session",))
+    def f(x, session=None):
+        return x
+
+    assert f.key(1) == f.key(1, object()) == f.key(1, session=[object()])
+
+
+def test_a_key_is_the_digest_of_an_array_that_another_library_reads():
+    def digest(*parts):
+        written = cbor2.dumps(list(parts), canonical=True)
+        return base64.b32encode(hashlib.sha256(written).digest()).decode().rstrip("=").lower()
+
+    @dcache(name="shop.load", version="2")
+    def load(user, limit=10):
+        return user
+
+    assert load.key("ann") == "shop.load:" + digest("shop.load", "2", ["ann", 10])
+    keyed = dcache(name="f", key=lambda x: x["id"])(lambda x: x)
+    assert keyed.key({"id": 7}) == "f:" + digest("f", None, [7])
+
+
+def test_dhash_is_the_same_in_every_process_and_tells_calls_apart():
+    assert dhash(1, a=2) == dhash(1, a=2)
+    assert len({dhash(-1), dhash(-2), dhash(1), dhash("1"), dhash(a=1), dhash(1.0)}) == 6
+    assert len(dhash(1)) == 64
