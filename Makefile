@@ -5,18 +5,21 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 JOBS := $(shell nproc)
 sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
+python := python bench/decorators.py bench/python examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format fuzz soak clean
+.PHONY: help demo test bench bench-python lint format fuzz soak clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Run a slow function over /usr/include, cold and warm
-	@tools/setup build
+demo: ## Run a slow function over /usr/include, cold and warm, in C++ and in Python
+	@tools/setup demo
 	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF
 	@cmake --build --preset release -j $(JOBS) --target example_headers
+	@tools/venv build/demo
 	@build/release/examples/headers
+	@build/demo/bin/python examples/headers.py
 
 test: ## Build and run every test: sanitizers, threads, clang, Python
 	@tools/setup test
@@ -27,6 +30,11 @@ bench: ## Measure against the rivals; TRACES=DIR adds traces
 	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF -DDCACHE_BUILD_BENCH=ON
 	@cmake --build --preset release -j $(JOBS)
 	@python3 bench/run.py $(if $(TRACES),--traces "$(TRACES)")
+	@python3 bench/decorators.py $(PYTHONS)
+
+bench-python: ## Measure only @dcache; PYTHONS="python3 python3.13" names more interpreters
+	@tools/setup demo
+	@python3 bench/decorators.py $(PYTHONS)
 
 lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@tools/setup lint
@@ -34,12 +42,12 @@ lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@python3 tools/tidy.py
 	@python3 -m venv build/lint
 	@build/lint/bin/pip install --quiet ruff==0.17.6
-	@build/lint/bin/ruff check python
-	@build/lint/bin/ruff format --check python
+	@build/lint/bin/ruff check $(python)
+	@build/lint/bin/ruff format --check $(python)
 	@$(sources) | xargs clang-format-19 --dry-run -Werror
-	@cmake --preset dev >/dev/null
-	@run-clang-tidy-19 -quiet -j $(JOBS) -extra-arg=-Wno-sign-conversion -p build/dev \
-		'$(CURDIR)/(src|tests|examples)/' \
+	@cmake --preset dev -B build/tidy -DDCACHE_BUILD_PYTHON=ON >/dev/null
+	@run-clang-tidy-19 -quiet -j $(JOBS) -extra-arg=-Wno-sign-conversion -p build/tidy \
+		'$(CURDIR)/(src|python/src|tests|examples)/' \
 		| sed '/warnings generated/d;/^$$/d'
 
 format: ## Format every C++ file

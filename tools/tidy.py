@@ -13,9 +13,9 @@ import tempfile
 
 FILE_LINES = 350  # Code lines, without blanks and comments.
 FUNCTION_LINES = 60
-EXEMPT = ("tests/",)  # A file that is one table of data is named here, too.
+EXEMPT = ("tests/", "python/tests/")  # A file that is one table of data is named here, too.
 CPP = (".cpp", ".hpp", ".h")
-CODE = (*CPP, ".py", ".cmake", "CMakeLists.txt")
+CODE = (*CPP, ".py", ".pyi", ".cmake", "CMakeLists.txt")
 
 LEFTOVERS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 MACHINE_PATH = re.compile(r"""(?:^|[\s"'`=(:,])/(?:work|tmp|root)(?:/|\b)""")
@@ -88,7 +88,7 @@ def leftovers(name, text):
             yield number, "a tab or a trailing blank"
         if name.endswith(CPP) and DEAD_CODE.match(line):
             yield number, "code in a comment"
-        if name.startswith(("src/", "include/")) and "std::cout" in line:
+        if name.startswith(("src/", "include/", "python/src/")) and "std::cout" in line:
             yield number, "std::cout in a library"
         if MACHINE_PATH.search(line):
             yield number, "a path of somebody's machine"
@@ -102,7 +102,8 @@ def unbuilt(root, names):
     listed = set(re.split(r"[\s()\"]+", lists))
     for name in names:
         folder, _, rest = name.partition("/")
-        inner = {"src": rest, "include": f"include/{rest}", "tests": rest.removesuffix(".cpp")}
+        inner = {"src": rest, "include": f"include/{rest}", "tests": rest.removesuffix(".cpp"),
+                 "python": rest}
         wanted = name.endswith((".cpp", ".hpp") if folder == "include" else ".cpp")
         if folder in inner and wanted and not rest.startswith("consumer/"):
             if not any(word.endswith(inner[folder]) for word in listed):
@@ -144,6 +145,9 @@ def self_test():
         "src/a/blank.cpp": spdx + "int x; \n",
         "src/a/bare.cpp": "int x;\n",
         "src/a/unbuilt.cpp": spdx,
+        "python/src/unbuilt.cpp": spdx,
+        "python/src/print.cpp": spdx + "void f() { std::cout << 1; }\n",
+        "python/dcache/bare.pyi": "x: int\n",
         "docs/path.md": "see /" "work/main\n",
         "docs/host.md": "from https:/" "/packages.invalid/x\n",
     }
@@ -151,10 +155,11 @@ def self_test():
         "src/a/good.cpp": spdx + "// See f(x); it says: why.\nint f() {\n" + body[:-8] + "}\n",
         "src/a/brackets.cpp": spdx + 'auto s = R"({{{)";\nchar c = \'{\';\nint n = 1\'000;\n',
         "tests/a/long_test.cpp": spdx + "int x;\n" * 999,
+        "python/tests/test_long.py": "#" + spdx[2:] + "x = 1\n" * 999,
         "CMakeLists.txt": "# SPDX-License-Identifier: MIT\n",
     }
     built = [n for n in bad | fine if n.endswith(".cpp") and "unbuilt" not in n]
-    fine["CMakeLists.txt"] += "\n".join(n.removesuffix(".cpp") + "\n" + n for n in built)
+    fine["CMakeLists.txt"] += "\n".join(f"{n.removesuffix('.cpp')}\n{n}" for n in built)
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         for name, text in (bad | fine).items():
