@@ -36,8 +36,9 @@ WHAT = {
 def run(build, program, *words):
     """What a program prints, shown while it works, and whether its bars hold."""
     print(f"\n== {program} {' '.join(w for w in words if not w.endswith('.gz'))}", flush=True)
-    with subprocess.Popen([build / "bench" / program, *words], stdout=subprocess.PIPE,
-                          text=True) as process:
+    with subprocess.Popen(
+        [build / "bench" / program, *words], stdout=subprocess.PIPE, text=True
+    ) as process:
         said = []
         for said_line in process.stdout:
             print(said_line, end="", flush=True)
@@ -59,16 +60,22 @@ def tables(markdown):
     return found
 
 
-def machine(build):
-    """CPU, cores, compiler, system: nothing that tells whose machine it is."""
+def hardware():
     processors = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     cpu = re.search(r"model name\s*: (.*)", processors)
+    return f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores"
+
+
+def system():
+    return platform.freedesktop_os_release()["PRETTY_NAME"]
+
+
+def machine(build):
+    """CPU, cores, compiler, system: nothing that tells whose machine it is."""
     cache = (build / "CMakeCache.txt").read_text(encoding="utf-8")
     compiler = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache, re.MULTILINE)[1]
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
-    system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    return (f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, "
-            f"{version.stdout.splitlines()[0]}, {system}")
+    return f"{hardware()}, {version.stdout.splitlines()[0]}, {system()}"
 
 
 def write(name, *paragraphs):
@@ -82,8 +89,9 @@ def refresh_readme(name, block):
         return
     before = readme.read_text(encoding="utf-8")
     begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    after = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{block}\n{end}", before,
-                   flags=re.DOTALL)
+    after = re.sub(
+        f"{begin}.*?{end}", lambda _: f"{begin}\n{block}\n{end}", before, flags=re.DOTALL
+    )
     if after != before:
         readme.write_text(after, encoding="utf-8")
         print(f"refreshed the block {name} of README.md")
@@ -91,24 +99,41 @@ def refresh_readme(name, block):
 
 def speed(args):
     said, holds = run(args.build, "speed", "--check", "--rounds", str(args.rounds))
-    hits = [(row[0], row[0].startswith("dcache"), [float(v) if v else None for v in row[1:3]])
-            for row in tables(said)[0][1:]]
+    hits = [
+        (row[0], row[0].startswith("dcache"), [float(v) if v else None for v in row[1:3]])
+        for row in tables(said)[0][1:]
+    ]
     hits.sort(key=lambda row: row[2][0])
-    block = "\n".join([
-        "| ns per hit, of each thread | 1 thread | 2 threads |", "|---|--:|--:|",
-        *(f"| {label} | {one:.1f} | {f'{two:.1f}' if two else ''} |"
-          for label, _, (one, two) in hits)])
+    block = "\n".join(
+        [
+            "| ns per hit, of each thread | 1 thread | 2 threads |",
+            "|---|--:|--:|",
+            *(
+                f"| {label} | {one:.1f} | {f'{two:.1f}' if two else ''} |"
+                for label, _, (one, two) in hits
+            ),
+        ]
+    )
     where = f"64-bit keys and values, zipf 0.99 over 100,000 resident entries. {args.machine}."
-    write("speed.md", "# Speed", f"`make bench` on {args.machine}.",
-          "Hit: zipf 0.99 over 100,000 keys, all resident. Miss: a key never asked for before, "
-          "looked up and inserted; another leaves. Mix: zipf 0.99 over 1,000,000 keys with room "
-          "for 100,000, inserted when missing. Wall time for one operation of each thread; "
-          "threads share one table. All tables run in one process in turns of 1 to 10 milliseconds; "
-          "medians.", "![ns per hit](hits.svg)", said)
+    write(
+        "speed.md",
+        "# Speed",
+        f"`make bench` on {args.machine}.",
+        "Hit: zipf 0.99 over 100,000 keys, all resident. Miss: a key never asked for before, "
+        "looked up and inserted; another leaves. Mix: zipf 0.99 over 1,000,000 keys with room "
+        "for 100,000, inserted when missing. Wall time for one operation of each thread; "
+        "threads share one table. All tables run in one process in turns of 1 to 10 milliseconds; "
+        "medians.",
+        "![ns per hit](hits.svg)",
+        said,
+    )
     write("hits.md", block, where)
     picture = charts.bars(
-        "Nanoseconds per hit", "64-bit keys and values, zipf 0.99, 100,000 entries; "
-        "shorter is better", hits, ("1 thread", "each of 2 threads"))
+        "Nanoseconds per hit",
+        "64-bit keys and values, zipf 0.99, 100,000 entries; shorter is better",
+        hits,
+        ("1 thread", "each of 2 threads"),
+    )
     (DOCS / "hits.svg").write_text(picture, encoding="utf-8")
     refresh_readme("hits", f"{block}\n\n{where}")
     return holds
@@ -116,9 +141,14 @@ def speed(args):
 
 def memory(args):
     said, holds = run(args.build, "memory_bytes", "--check")
-    write("memory.md", "# Memory", f"`make bench` on {args.machine}.",
-          "Bytes asked of the allocator for a full table of 64-bit keys and values, for each "
-          "entry, besides the 16 of key and value.", said)
+    write(
+        "memory.md",
+        "# Memory",
+        f"`make bench` on {args.machine}.",
+        "Bytes asked of the allocator for a full table of 64-bit keys and values, for each "
+        "entry, besides the 16 of key and value.",
+        said,
+    )
     refresh_readme("memory", said)
     return holds
 
@@ -127,21 +157,33 @@ def hit_ratio(args):
     """Of all traces, or of the carried ones into a file of their own."""
     said, holds = run(args.build, "replay", "--check", *args.files)
     crowd, same = run(args.build, "replay", "--check", "--threads", "16", *args.files)
-    write("hit-ratio.md" if args.traces else "hit-ratio-carried.md", "# Hit ratio",
-          "Plain replay in percent: get, and put after a miss. Sizes are shares of the trace's "
-          "unique ids; cells of at least 64 entries. dcache is the public `Memory` with its "
-          "defaults, the mean of three seeds; the others are simulated in the same program.", said,
-          "## Threads", "One table shared by 16 threads that are dealt the requests in order, "
-          "singly or by blocks of up to 64, none more than a quarter of the cache ahead of one "
-          "still being served; the middle one of five tries.",
-          crowd, "## Curves",
-          "\n".join(f"![{name}](miss-ratio-{name}.svg)" for name in map(trace_name, args.files)))
+    write(
+        "hit-ratio.md" if args.traces else "hit-ratio-carried.md",
+        "# Hit ratio",
+        "Plain replay in percent: get, and put after a miss. Sizes are shares of the trace's "
+        "unique ids; cells of at least 64 entries. dcache is the public `Memory` with its "
+        "defaults, the mean of three seeds; the others are simulated in the same program.",
+        said,
+        "## Threads",
+        "One table shared by 16 threads that are dealt the requests in order, "
+        "singly or by blocks of up to 64, none more than a quarter of the cache ahead of one "
+        "still being served; the middle one of five tries.",
+        crowd,
+        "## Curves",
+        "\n".join(f"![{name}](miss-ratio-{name}.svg)" for name in map(trace_name, args.files)),
+    )
     if args.traces:
         mean = tables(said)[0][-1]
-        refresh_readme("hit-ratio", "\n".join([
-            "| mean hit ratio, % | dcache | S3-FIFO | ARC | LRU |", "|---|--:|--:|--:|--:|",
-            f"| {len(tables(said)[0]) - 2} cells | {mean[3]} | {mean[6]} | {mean[5]} | {mean[4]} |"
-        ]))
+        refresh_readme(
+            "hit-ratio",
+            "\n".join(
+                [
+                    "| mean hit ratio, % | dcache | S3-FIFO | ARC | LRU |",
+                    "|---|--:|--:|--:|--:|",
+                    f"| {len(tables(said)[0]) - 2} cells | {mean[3]} | {mean[6]} | {mean[5]} | {mean[4]} |",
+                ]
+            ),
+        )
     return holds and same
 
 
@@ -153,8 +195,15 @@ def curves(args):
         if len(mine) < 2:
             continue
         marks = [(float(row[1].split()[0]), int(row[2])) for row in mine]
-        series = [(label, style, [float(row[column]) for row in mine]) for label, style, column in (
-            ("dcache", "ours", 3), ("LRU", "lru", 4), ("ARC", "arc", 5), ("S3-FIFO", "s3", 6))]
+        series = [
+            (label, style, [float(row[column]) for row in mine])
+            for label, style, column in (
+                ("dcache", "ours", 3),
+                ("LRU", "lru", 4),
+                ("ARC", "arc", 5),
+                ("S3-FIFO", "s3", 6),
+            )
+        ]
         what = f"{WHAT[name]}; lower is better" if name in WHAT else "lower is better"
         picture = charts.lines(f"Miss ratio: {name}", what, marks, series)
         (DOCS / f"miss-ratio-{name}.svg").write_text(picture, encoding="utf-8")
