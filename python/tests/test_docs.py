@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""What the pages show is so: every snippet runs, in the order of its page."""
+
+import doctest
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs" / "python").glob("*.md"))
+
+
+def snippets(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_snippets_of_a_page_do_what_it_says(page):
+    names = {"__name__": "page"}
+    failures = []
+    for number, snippet in enumerate(snippets(page)):
+        if ">>>" not in snippet:
+            exec(compile(snippet, f"{page.name}[{number}]", "exec"), names)
+            continue
+        test = doctest.DocTestParser().get_doctest(snippet, names, page.name, page.name, number)
+        test.globs = names  # Not a copy: what a page deletes is gone.
+        runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+        runner.run(test, out=failures.append, clear_globs=False)
+    assert not failures, "".join(failures)
+
+
+def test_there_is_a_page_for_each_subject():
+    assert {page.stem for page in PAGES} == {
+        *("first-steps", "invalidate", "methods", "async", "same-call"),
+    }
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), (page.name, link)
+
+
+def test_the_snippet_of_the_readme_runs():
+    (snippet,) = snippets(ROOT / "README.md")
+    names = {"fetch_quote": lambda stock: 101}
+    exec(snippet, names)
+    assert names["quote"]("ACME") == 101
