@@ -69,7 +69,7 @@ bool each_of_set(PyObject* set, Append append) {
 }
 
 // The memory of the last one that was written, for the next. Never destroyed.
-std::string& spare() noexcept {
+std::string& spare() {
   static auto* const spare = new std::string;
   return *spare;
 }
@@ -106,7 +106,7 @@ class Canonical::Deeper {
   int& depth_;
 };
 
-Canonical::Canonical() noexcept : bytes_(std::move(spare())) { bytes_.clear(); }
+Canonical::Canonical() : bytes_(std::move(spare())) { bytes_.clear(); }
 
 Canonical::~Canonical() {
   constexpr std::size_t keep_max = 1U << 16U;

@@ -25,7 +25,7 @@ bool keyed_by_content(PyTypeObject* type) noexcept;
 /// Writes one argument after the other. Guarded by the interpreter's lock.
 class Canonical {
  public:
-  Canonical() noexcept;
+  Canonical();
   Canonical(const Canonical&) = delete;
   Canonical& operator=(const Canonical&) = delete;
   ~Canonical();

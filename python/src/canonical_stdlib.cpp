@@ -77,7 +77,7 @@ struct LastZone {
   Object zone;
   std::string bytes;
 };
-LastZone& last_zone() noexcept {
+LastZone& last_zone() {
   static auto* const last = new LastZone;
   return *last;
 }
