@@ -98,7 +98,10 @@ class Job:
         """Installs the package into an environment of its own, as a user would."""
         python = self.folder / "venv" / "bin" / "python"
         pip = [python, "-m", "pip", "--disable-pip-version-check"]
+        # What is said of ccache is what it asks of those who precompile headers, and that objects are
+        # the same in whatever folder they are made: the library's are those of the other suites.
         environment = {**os.environ, "CMAKE_CXX_COMPILER_LAUNCHER": "ccache",
+                       "CCACHE_SLOPPINESS": "pch_defines,time_macros", "CCACHE_NOHASHDIR": "1",
                        "CMAKE_BUILD_PARALLEL_LEVEL": "1"}
         steps = [
             [self.python, "-m", "venv", self.folder / "venv"],
@@ -115,7 +118,9 @@ class Job:
         defined = {name: variables["base"][name]
                    for name in ("CMAKE_COMPILE_WARNING_AS_ERROR", "CMAKE_CXX_FLAGS")}
         if self.sanitized:
+            # The interpreter is not built with them: they are a library, which is there before it.
             defined |= variables[SANITIZED]
+            defined["CMAKE_MODULE_LINKER_FLAGS"] = "-shared-libasan"
             yield "--config-settings=cmake.build-type=Debug"
             yield "--config-settings=install.strip=false"
         for name, value in defined.items():
@@ -143,11 +148,10 @@ class Job:
         environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
                        "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "hypothesis")}
         if self.sanitized:
-            # The interpreter is not built with them: they have to be there before it.
-            libraries = [subprocess.run(["g++", f"-print-file-name=lib{name}.so"], text=True,
-                                        capture_output=True, check=True).stdout.strip()
-                         for name in ("asan", "ubsan")]
-            environment |= {"LD_PRELOAD": " ".join(libraries), "PYTHONMALLOC": "malloc",
+            library = subprocess.run(
+                ["clang++-19", "-print-file-name=libclang_rt.asan-x86_64.so"], text=True,
+                capture_output=True, check=True).stdout.strip()
+            environment |= {"LD_PRELOAD": library, "PYTHONMALLOC": "malloc",
                             "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1",
                             "DCACHE_SANITIZED": "1"}
         return environment

@@ -95,9 +95,9 @@ TEST(Executor, OneThreadIsEnoughForTasksOneAfterTheOther) {
 }
 
 TEST(Executor, RefusesWhatDoesNotFitIntoTheQueueAndDoesNotBlock) {
-  Executor executor({.threads_max = 1, .queue_max = 2});
   std::latch running(1);
   std::latch open(1);
+  Executor executor({.threads_max = 1, .queue_max = 2});  // Ends before what its tasks look at.
   executor.submit([&] {
     running.count_down();
     open.wait();
