@@ -25,6 +25,7 @@ write_basic_package_version_file(
   COMPATIBILITY SameMinorVersion)
 install(
   FILES
+    ${CMAKE_CURRENT_LIST_DIR}/FindZstd.cmake
     ${PROJECT_BINARY_DIR}/dcacheConfig.cmake
     ${PROJECT_BINARY_DIR}/dcacheConfigVersion.cmake
   DESTINATION ${package_dir}

@@ -74,7 +74,18 @@ PUBLIC = {
         engine/waiter
     """,
     "contract": """
+        codec
+        engine/aggregate
         engine/cbor
+        engine/cbor_reader
+        engine/cbor_tags
+        engine/codecs_impl
+        engine/codecs_time
+        engine/codecs_variant
+        engine/digest
+        engine/far_key
+        engine/record
+        engine/record_fault
     """,
     "call": """
         engine/freshness

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dcache/clock.hpp"
+#include "dcache/codec.hpp"
 #include "dcache/error.hpp"
 #include "dcache/memoize.hpp"
 #include "dcache/memory.hpp"

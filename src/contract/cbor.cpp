@@ -83,8 +83,7 @@ void append_double(std::string& out, double value) {
   const auto single = static_cast<float>(value);
   if (std::bit_cast<std::uint64_t>(static_cast<double>(single)) !=
       std::bit_cast<std::uint64_t>(value)) {
-    out.push_back('\xFB');
-    return append_big_endian(out, std::bit_cast<std::uint64_t>(value), 8);
+    return append_binary64(out, value);
   }
   std::uint16_t half = 0;
   if (as_half(single, half)) {
@@ -93,6 +92,11 @@ void append_double(std::string& out, double value) {
   }
   out.push_back('\xFA');
   append_big_endian(out, std::bit_cast<std::uint32_t>(single), 4);
+}
+
+void append_binary64(std::string& out, double value) {
+  out.push_back('\xFB');
+  append_big_endian(out, std::bit_cast<std::uint64_t>(value), 8);
 }
 
 void sort_items(std::string& out, std::span<const std::size_t> ends) {

@@ -11,19 +11,13 @@
 
 #include <gtest/gtest.h>
 
+#include "support/hex.hpp"
+
 namespace {
 
 namespace cbor = dcache::engine::cbor;
 
-std::string hex(const std::string& bytes) {
-  constexpr const char* digits = "0123456789abcdef";
-  std::string text;
-  for (const char byte : bytes) {
-    text += digits[static_cast<unsigned char>(byte) >> 4U];
-    text += digits[static_cast<unsigned char>(byte) & 15U];
-  }
-  return text;
-}
+using support::hex;
 
 template <class Append>
 std::string written(Append&& append) {

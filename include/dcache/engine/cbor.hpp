@@ -36,6 +36,8 @@ inline void append_int(std::string& out, std::int64_t value) {
 void append_bignum(std::string& out, bool negative, std::span<const unsigned char> magnitude);
 /// In the shortest form that keeps the value. There is one NaN; 0.0 and -0.0 are two.
 void append_double(std::string& out, double value);
+/// In 64 bits, whatever it is: the bits come back as they were.
+void append_binary64(std::string& out, double value);
 inline void append_text(std::string& out, std::string_view utf8) {
   append_head(out, Major::text, utf8.size());
   out.append(utf8);
