@@ -2,7 +2,15 @@
 """dcache: a distributed cache for humans. One line in front of a function remembers its results."""
 
 from ._decorate import Cache, Dcache, dcache
-from ._engine import MISSING, ConfigError, Error, UnkeyableError, UsageError, clear_all
+from ._engine import (
+    MISSING,
+    ConfigError,
+    Error,
+    UnkeyableError,
+    UnstorableError,
+    UsageError,
+    clear_all,
+)
 from ._modes import configure, disabled
 
 __all__ = [
@@ -12,12 +20,24 @@ __all__ = [
     "Dcache",
     "Error",
     "UnkeyableError",
+    "UnstorableError",
     "UsageError",
     "cache",
     "clear_all",
     "configure",
     "dcache",
     "disabled",
+    "register",
 ]
 
 cache = Dcache()
+
+
+def __getattr__(name):
+    """What needs modules that `import dcache` alone does without."""
+    if name != "register":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._values import register
+
+    globals()[name] = register
+    return register

@@ -12,6 +12,7 @@ from ._engine import (
     Error,
     Function,
     UnkeyableError,
+    UnstorableError,
     UsageError,
     clear_all,
 )
@@ -25,12 +26,14 @@ __all__ = [
     "Dcache",
     "Error",
     "UnkeyableError",
+    "UnstorableError",
     "UsageError",
     "cache",
     "clear_all",
     "configure",
     "dcache",
     "disabled",
+    "register",
 ]
 
 _P = ParamSpec("_P")
@@ -103,6 +106,22 @@ def dcache(function: Callable[_P, _R], /, **options: Unpack[Options]) -> Functio
 @overload
 def dcache(**options: Unpack[Options]) -> Decorator: ...
 def configure(*, mode: _Mode | None = None) -> None: ...
+
+_T = TypeVar("_T")
+_C = TypeVar("_C", bound=type)
+
+@overload
+def register(cls: _C, /) -> _C: ...
+@overload
+def register(
+    cls: type[_T], /, *, encode: Callable[[_T], object], decode: Callable[[Any], _T]
+) -> type[_T]: ...
+@overload
+def register() -> Callable[[_C], _C]: ...
+@overload
+def register(
+    *, encode: Callable[[_T], object], decode: Callable[[Any], _T]
+) -> Callable[[type[_T]], type[_T]]: ...
 
 class disabled:
     """`with dcache.disabled():` is bypass for a block."""

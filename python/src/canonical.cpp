@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "dcache/engine/cbor.hpp"
+#include "dcache/engine/cbor_tags.hpp"
 
 #include "canonical_atoms.hpp"
-#include "canonical_tags.hpp"
 #include "stdlib_types.hpp"
 
 namespace dcache::python {
@@ -127,11 +127,11 @@ void Canonical::append_array_head(Py_ssize_t count) {
   cbor::append_head(bytes_, Major::array, static_cast<std::uint64_t>(count));
 }
 
-void Canonical::append_keywords_tag() { cbor::append_tag(bytes_, keywords_tag); }
+void Canonical::append_keywords_tag() { cbor::append_tag(bytes_, cbor::keywords_tag); }
 
 void Canonical::append_default_of(PyObject* parameter) {
   without_ = Object();
-  cbor::append_tag(bytes_, default_tag);
+  cbor::append_tag(bytes_, cbor::default_tag);
   append_text(parameter, bytes_);
 }
 
@@ -160,7 +160,7 @@ bool Canonical::append_atom(PyObject* object, PyTypeObject* type) {
 
 bool Canonical::append_compound(PyObject* object, PyTypeObject* type) {
   if (type == &PyTuple_Type) {
-    cbor::append_tag(bytes_, tuple_tag);
+    cbor::append_tag(bytes_, cbor::tuple_tag);
     return append_items(&PyTuple_GET_ITEM(object, 0), PyTuple_GET_SIZE(object));
   }
   if (type == &PyList_Type) return append_list(object);
@@ -190,7 +190,7 @@ bool Canonical::append_list(PyObject* list) {
 
 bool Canonical::append_set(PyObject* set, bool frozen) {
   const Py_ssize_t size = PySet_GET_SIZE(set);
-  cbor::append_tag(bytes_, frozen ? frozenset_tag : set_tag);
+  cbor::append_tag(bytes_, frozen ? cbor::frozenset_tag : cbor::set_tag);
   append_array_head(size);
   Ends ends(size, bytes_.size());
   const bool all = each_of_set(set, [&](PyObject* item) {

@@ -5,9 +5,12 @@
 /// Deterministic CBOR (RFC 8949, section 4.2) of objects of exactly these types: `None`, `bool`,
 /// `int`, `float`, `complex`, `str`, `bytes`, `list`, `tuple`, `dict`, `set`, `frozenset`, `range`,
 /// `slice`, `Decimal`, `Fraction`, `date`, `time`, `datetime` (naive, or in a `timezone` or a named
-/// `ZoneInfo`), `timedelta`, `UUID`, the paths of `pathlib`; of `...`; and of enum members, classes
-/// and functions whose qualified name leads to them. There is one NaN, for two NaNs do the same to
-/// any function that does not look at their bits; 0.0 and -0.0 are two.
+/// `ZoneInfo`), `timedelta`, `UUID`, the paths of `pathlib`; of `...`; of arrays and scalars of
+/// NumPy; and of enum members, classes and functions whose qualified name leads to them. Of any
+/// other class whose name leads to it: what its `__dcache_key__` returns, what its registration
+/// makes of it
+/// (`dcache.register`), or the fields of a dataclass, attrs class or named tuple. There is one NaN,
+/// for two NaNs do the same to any function that does not look at their bits; 0.0 and -0.0 are two.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +36,7 @@ class Canonical {
   /// Appends the canonical bytes of `object`. False: it, or something in it, has no canonical form;
   /// the bytes are in no defined state then. Throws `Raised`: RecursionError for what is nested
   /// more than `depth_max` levels deep or holds itself, RuntimeError for what changes meanwhile.
-  /// Only where paths, fractions, classes and functions are in it does it run Python.
+  /// It runs Python only where other objects than containers, numbers, text and times are in it.
   bool append(PyObject* object);
 
   /// Appends the head of an array of so many items.
@@ -65,6 +68,9 @@ class Canonical {
   bool append_named(PyObject* object);
   bool append_name_of(PyObject* object);
   bool append_member(PyObject* member);
+  bool append_instance(PyObject* object, PyTypeObject* type);
+  bool append_stand_in(PyTypeObject* type, PyObject* stand_in);
+  bool append_fields(PyObject* object, PyTypeObject* type, PyObject* names);
   bool append_attributes(PyObject* object, std::uint64_t tag,
                          std::initializer_list<const char*> names);
   bool append_time(PyObject* time);

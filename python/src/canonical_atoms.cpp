@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "dcache/engine/cbor.hpp"
-
-#include "canonical_tags.hpp"
+#include "dcache/engine/cbor_tags.hpp"
 
 namespace dcache::python {
 namespace {
@@ -27,7 +26,7 @@ void append_units(const Unit* units, std::size_t count, std::string& bytes) {
     size += point < 0x80 ? 1U : point < 0x800 ? 2U : point < 0x10000 ? 3U : 4U;
     surrogates |= is_surrogate(point);
   }
-  if (surrogates) cbor::append_tag(bytes, surrogates_tag);
+  if (surrogates) cbor::append_tag(bytes, cbor::surrogates_tag);
   cbor::append_head(bytes, surrogates ? cbor::Major::bytes : cbor::Major::text, size);
   std::size_t at = bytes.size();
   bytes.resize(at + size);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The canonical forms of what has a name: classes, functions, members of enums.
 #include "dcache/engine/cbor.hpp"
+#include "dcache/engine/cbor_tags.hpp"
 
 #include "canonical.hpp"
 #include "canonical_atoms.hpp"
-#include "canonical_tags.hpp"
 
 namespace dcache::python {
 namespace {
@@ -56,7 +56,7 @@ bool is_main(PyObject* module_name) noexcept {
 
 bool Canonical::append_named(PyObject* object) {
   if (PyType_Check(object) == 0 && !is_function(object)) return false;
-  cbor::append_tag(bytes_, name_tag);
+  cbor::append_tag(bytes_, cbor::name_tag);
   return append_name_of(object);
 }
 
@@ -87,7 +87,7 @@ bool Canonical::append_member(PyObject* member) {
       PyDict_GetItemWithError(members.get(), name.get()) != member) {
     return false;
   }
-  cbor::append_tag(bytes_, member_tag);
+  cbor::append_tag(bytes_, cbor::member_tag);
   append_array_head(2);
   if (!append_name_of(type)) return false;
   append_text(name.get(), bytes_);

@@ -5,10 +5,10 @@
 #include <cstring>
 
 #include "dcache/engine/cbor.hpp"
+#include "dcache/engine/cbor_tags.hpp"
 
 #include "canonical.hpp"
 #include "canonical_atoms.hpp"
-#include "canonical_tags.hpp"
 #include "stdlib_types.hpp"
 // After Python.h. Its macros read the objects; the table of functions that it declares stays null.
 #include <datetime.h>
@@ -60,7 +60,7 @@ class IsoText {
 // The context of the thread may ask for a small exponent sign.
 void append_decimal(PyObject* decimal, std::string& bytes) {
   const Object text = Object::checked(PyObject_Str(decimal));
-  cbor::append_tag(bytes, decimal_tag);
+  cbor::append_tag(bytes, cbor::decimal_tag);
   append_text(text.get(), bytes);
   std::replace(bytes.end() - PyUnicode_GET_LENGTH(text.get()), bytes.end(), 'e', 'E');
 }
@@ -87,19 +87,19 @@ LastZone& last_zone() {
 bool Canonical::append_other(PyObject* object, PyTypeObject* type) {
   switch (stdlib_type(type)) {
     case Stdlib::complex:
-      cbor::append_tag(bytes_, complex_tag);
+      cbor::append_tag(bytes_, cbor::complex_tag);
       append_array_head(2);
       cbor::append_double(bytes_, PyComplex_RealAsDouble(object));
       cbor::append_double(bytes_, PyComplex_ImagAsDouble(object));
       return true;
     case Stdlib::range:
-      return append_attributes(object, range_tag, {"start", "stop", "step"});
+      return append_attributes(object, cbor::range_tag, {"start", "stop", "step"});
     case Stdlib::slice:
-      return append_attributes(object, slice_tag, {"start", "stop", "step"});
+      return append_attributes(object, cbor::slice_tag, {"start", "stop", "step"});
     case Stdlib::fraction:
-      return append_attributes(object, fraction_tag, {"numerator", "denominator"});
+      return append_attributes(object, cbor::fraction_tag, {"numerator", "denominator"});
     case Stdlib::ellipsis:
-      cbor::append_tag(bytes_, name_tag);
+      cbor::append_tag(bytes_, cbor::name_tag);
       cbor::append_text(bytes_, "builtins:Ellipsis");
       return true;
     case Stdlib::decimal:
@@ -108,7 +108,7 @@ bool Canonical::append_other(PyObject* object, PyTypeObject* type) {
     case Stdlib::date: {
       IsoText iso;
       iso.date(object);
-      cbor::append_tag(bytes_, date_tag);
+      cbor::append_tag(bytes_, cbor::date_tag);
       cbor::append_text(bytes_, iso.view());
       return true;
     }
@@ -117,14 +117,14 @@ bool Canonical::append_other(PyObject* object, PyTypeObject* type) {
     case Stdlib::datetime:
       return append_datetime(object);
     case Stdlib::timedelta:
-      cbor::append_tag(bytes_, timedelta_tag);
+      cbor::append_tag(bytes_, cbor::timedelta_tag);
       append_span(object, bytes_);
       return true;
     case Stdlib::uuid:
       return append_uuid(object);
     case Stdlib::path: {
       const Object text = Object::checked(PyObject_Str(object));
-      cbor::append_tag(bytes_, path_tag);
+      cbor::append_tag(bytes_, cbor::path_tag);
       append_array_head(2);
       cbor::append_text(bytes_, type->tp_name);
       return append(text.get());
@@ -136,14 +136,19 @@ bool Canonical::append_other(PyObject* object, PyTypeObject* type) {
     case Stdlib::none:
       break;
   }
-  return append_named(object);
+  if (PyType_Check(object) != 0 || PyCallable_Check(object) != 0) {
+    const std::size_t before = bytes_.size();
+    if (append_named(object)) return true;
+    bytes_.resize(before);
+  }
+  return append_instance(object, type);
 }
 
 bool Canonical::append_time(PyObject* time) {
   IsoText iso;
   iso.time(PyDateTime_TIME_GET_HOUR(time), PyDateTime_TIME_GET_MINUTE(time),
            PyDateTime_TIME_GET_SECOND(time), PyDateTime_TIME_GET_MICROSECOND(time));
-  cbor::append_tag(bytes_, time_tag);
+  cbor::append_tag(bytes_, cbor::time_tag);
   append_array_head(3);
   cbor::append_text(bytes_, iso.view());
   cbor::append_int(bytes_, PyDateTime_TIME_GET_FOLD(time));
@@ -156,7 +161,7 @@ bool Canonical::append_datetime(PyObject* datetime) {
   iso.sign('T');
   iso.time(PyDateTime_DATE_GET_HOUR(datetime), PyDateTime_DATE_GET_MINUTE(datetime),
            PyDateTime_DATE_GET_SECOND(datetime), PyDateTime_DATE_GET_MICROSECOND(datetime));
-  cbor::append_tag(bytes_, datetime_tag);
+  cbor::append_tag(bytes_, cbor::datetime_tag);
   append_array_head(3);
   cbor::append_text(bytes_, iso.view());
   cbor::append_int(bytes_, PyDateTime_DATE_GET_FOLD(datetime));
@@ -185,7 +190,7 @@ bool Canonical::append_uuid(PyObject* uuid) {
     PyErr_Clear();
     return false;
   }
-  cbor::append_tag(bytes_, uuid_tag);
+  cbor::append_tag(bytes_, cbor::uuid_tag);
   cbor::append_bytes(bytes_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   return true;
 }

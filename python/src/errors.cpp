@@ -27,7 +27,9 @@ bool prepare_errors(PyObject* module) {
              errors.config) &&
          add(module, "UsageError", "A call that can never work.", PyExc_TypeError, errors.usage) &&
          add(module, "UnkeyableError", "An argument that no key can be made of.", PyExc_TypeError,
-             errors.unkeyable);
+             errors.unkeyable) &&
+         add(module, "UnstorableError", "A result that has no form in bytes: `result`.",
+             PyExc_TypeError, errors.unstorable);
 }
 
 void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument, PyObject* culprit,
@@ -52,6 +54,20 @@ void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument
                  "ignore=(%R,), or say what counts with key=",
                  parameter, called, type, holds.c_str(), lacks, parameter);
   }
+}
+
+void raise_unstorable(PyObject* result, PyObject* culprit) noexcept {
+  const char* const type = Py_TYPE(culprit)->tp_name;
+  const std::string holds =
+      culprit == result ? std::string() : std::string(Py_TYPE(result)->tp_name) + " that holds a ";
+  const Object text = Object::owned(PyUnicode_FromFormat(
+      "dcache: the result is a %s%s, which has no form in bytes: return plain values (numbers, "
+      "text, lists, dicts), name its class in the return annotation, or dcache.register(%s)",
+      holds.c_str(), type, type));
+  if (!text) return;
+  const Object error = Object::owned(PyObject_CallOneArg(errors.unstorable, text.get()));
+  if (!error || PyObject_SetAttrString(error.get(), "result", result) != 0) return;
+  PyErr_SetObject(errors.unstorable, error.get());
 }
 
 void raise_once_only(PyObject* function, PyObject* result) noexcept {

@@ -9,9 +9,10 @@ namespace dcache::python {
 /// The classes `dcache.Error` and its leaves; borrowed, there once `prepare_errors` has succeeded.
 struct Errors {
   PyObject* error = nullptr;
-  PyObject* config = nullptr;     // Also a ValueError.
-  PyObject* usage = nullptr;      // Also a TypeError.
-  PyObject* unkeyable = nullptr;  // Also a TypeError.
+  PyObject* config = nullptr;      // Also a ValueError.
+  PyObject* usage = nullptr;       // Also a TypeError.
+  PyObject* unkeyable = nullptr;   // Also a TypeError.
+  PyObject* unstorable = nullptr;  // Also a TypeError.
 };
 extern Errors errors;
 
@@ -24,6 +25,8 @@ bool prepare_errors(PyObject* module);
 /// or the argument itself. `far`: a hash alone would not do.
 void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument, PyObject* culprit,
                      bool far) noexcept;
+/// `culprit`: what in the result is no value, or the result itself; its `result` is the result.
+void raise_unstorable(PyObject* result, PyObject* culprit) noexcept;
 void raise_once_only(PyObject* function, PyObject* result) noexcept;
 
 }  // namespace dcache::python

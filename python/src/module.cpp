@@ -11,6 +11,8 @@
 #include "key_tuple.hpp"
 #include "miss.hpp"
 #include "mode.hpp"
+#include "registered.hpp"
+#include "value_classes.hpp"
 #include "waiting.hpp"
 
 namespace dcache::python {
@@ -44,10 +46,23 @@ PyObject* canonical_bytes(PyObject*, PyObject* object) {
   });
 }
 
+PyObject* take_registration(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded([&]() -> PyObject* {
+    if (count != 2 || PyType_Check(args[0]) == 0) {
+      PyErr_SetString(PyExc_TypeError, "expected a class and a function");
+      throw Raised();
+    }
+    register_encode(reinterpret_cast<PyTypeObject*>(args[0]), args[1]);
+    Py_RETURN_NONE;
+  });
+}
+
 PyMethodDef functions[] = {
     {"canonical_bytes", canonical_bytes, METH_O,
      "canonical_bytes(object, /)\n--\n\nThe deterministic CBOR of an object, which keys are made "
      "of."},
+    {"_register", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(take_registration)),
+     METH_FASTCALL, "How keys are made of the instances of a class."},
     {"_set_mode", take_mode, METH_O, "What the process does with its caches: a number."},
     {"_count_block", take_block, METH_O, "One more or less block is disabled."},
     {}};
@@ -56,7 +71,8 @@ int fill(PyObject* module) {
   const bool filled = prepare_errors(module) && prepare_canonical_key() && prepare_key_tuple() &&
                       Instances::prepare() && prepare_failure() && prepare_mode(module) &&
                       prepare_waiting(module) && prepare_miss() && prepare_coroutine() &&
-                      prepare_bound_method() && prepare_cache(module) && prepare_function(module);
+                      prepare_bound_method() && prepare_cache(module) && prepare_values(module) &&
+                      prepare_function(module);
   return filled ? 0 : -1;
 }
 

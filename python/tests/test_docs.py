@@ -4,6 +4,8 @@
 import doctest
 import pathlib
 import re
+import sys
+import types
 
 import pytest
 
@@ -16,8 +18,10 @@ def snippets(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_snippets_of_a_page_do_what_it_says(page):
-    names = {"__name__": "page"}
+def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch):
+    module = types.ModuleType("page")  # As if it stood in a file: names lead to what it defines.
+    monkeypatch.setitem(sys.modules, "page", module)
+    names = vars(module)
     failures = []
     for number, snippet in enumerate(snippets(page)):
         if ">>>" not in snippet:

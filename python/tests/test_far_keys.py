@@ -2,16 +2,26 @@
 """Far keys: which function, which call, the same text in every process."""
 
 import base64
+import dataclasses
+import fractions
 import functools
 import hashlib
 import math
+import pathlib
 import re
 import subprocess
 import sys
+import typing
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
 
+import attrs
 import cbor2
+import numpy
 import pytest
-from dcache import ConfigError, UnkeyableError, UsageError, dcache
+from dcache import ConfigError, UnkeyableError, UsageError, dcache, register
+from dcache._engine import canonical_bytes
 from dcache.keys import dhash
 
 
@@ -299,3 +309,121 @@ def test_dhash_is_the_same_in_every_process_and_tells_calls_apart():
     assert dhash(1, a=2) == dhash(1, a=2)
     assert len({dhash(-1), dhash(-2), dhash(1), dhash("1"), dhash(a=1), dhash(1.0)}) == 6
     assert len(dhash(1)) == 64
+
+
+# --- Canonical bytes of what says itself what counts of it ---
+
+
+class Pair(typing.NamedTuple):
+    left: object
+    right: object
+
+
+@dataclasses.dataclass
+class Dot:
+    x: int
+    y: int = 0
+
+
+@dataclasses.dataclass
+class Dot3(Dot):
+    z: int = 0
+
+
+@attrs.define
+class Stop:
+    name: str
+
+
+class Keyed:
+    def __init__(self, number, noise):
+        self.number, self.noise = number, noise
+
+    def __dcache_key__(self):
+        return self.number
+
+
+class Undressed(Dot):
+    """A subclass that says nothing about itself: it may have more."""
+
+
+class Cents:
+    def __init__(self, cents):
+        self.cents = cents
+
+
+def test_instances_are_keyed_by_their_class_and_fields():
+    forms = [Dot(1, 2), Dot(2, 1), Dot3(1, 2), Pair(1, 2), Stop("a"), Stop("b"), (1, 2), [1, 2]]
+    assert len({canonical_bytes(each) for each in forms}) == len(forms)
+    assert canonical_bytes(Dot(1)) == canonical_bytes(Dot(1, 0))
+    assert cbor2.loads(canonical_bytes(Dot(1, 2))).value == [[f"{__name__}:Dot", "x", "y"], 1, 2]
+
+
+def test_dcache_key_says_what_counts():
+    assert canonical_bytes(Keyed(1, "a")) == canonical_bytes(Keyed(1, "b"))
+    assert canonical_bytes(Keyed(1, "a")) != canonical_bytes(Keyed(2, "a"))
+    assert canonical_bytes(Keyed(1, "a")) != canonical_bytes(1)
+
+
+def test_a_registered_class_has_a_form():
+    with pytest.raises(UnkeyableError):
+        canonical_bytes(Cents(1))
+    register(Cents, encode=lambda money: money.cents, decode=Cents)
+    assert canonical_bytes([Cents(1)]) == canonical_bytes([Cents(1)])
+    assert canonical_bytes(Cents(1)) != canonical_bytes(Cents(2))
+
+
+def test_a_class_that_says_nothing_or_cannot_be_found_has_no_form():
+    @dataclasses.dataclass
+    class Local:
+        x: int
+
+    for without in (Undressed(1), Local(1), object()):
+        with pytest.raises(UnkeyableError):
+            canonical_bytes(without)
+
+
+def test_arrays_are_keyed_by_type_shape_and_items():
+    square = numpy.arange(4.0).reshape(2, 2)
+    forms = [
+        *(square, square.T, square.ravel(), square.astype("f4"), square.astype(">f8")),
+        *(square.tolist(), numpy.float64(1.0), numpy.float32(1.0), 1.0, numpy.array(1.0)),
+        *(numpy.bool_(True), True, numpy.datetime64("2026-11-27"), numpy.array(["a"])),
+    ]
+    assert len({canonical_bytes(each) for each in forms}) == len(forms)
+    assert canonical_bytes(square) == canonical_bytes(numpy.asfortranarray(square))
+    assert canonical_bytes(square) == canonical_bytes(numpy.array([[0, 9, 1], [2, 9, 3.0]])[:, ::2])
+
+
+# --- The same bytes in every version, and from C++ (tests/contract/golden_test.cpp) ---
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "tests" / "golden" / "keys.txt"
+NAMES = {
+    "D": Decimal,
+    "E": timezone(timedelta(hours=1), "CET"),
+    "F": fractions.Fraction,
+    "P": pathlib.PurePosixPath,
+    "U": UUID,
+    "date": date,
+    "datetime": datetime,
+    "inf": math.inf,
+    "nan": math.nan,
+    "time": time,
+    "timedelta": timedelta,
+    "utc": timezone.utc,
+}
+
+
+def golden():
+    for line in GOLDEN.read_text().splitlines():
+        if line and not line.startswith("#"):
+            yield line.split(" ", 1)
+
+
+@pytest.mark.parametrize(("expected", "expression"), golden(), ids=lambda text: text[:40])
+def test_the_bytes_of_keys_never_change(expected, expression):
+    assert canonical_bytes(eval(expression, NAMES)).hex() == expected
+
+
+def test_there_are_enough_golden_keys():
+    assert len(list(golden())) >= 60
