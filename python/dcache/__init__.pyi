@@ -111,16 +111,18 @@ _T = TypeVar("_T")
 _C = TypeVar("_C", bound=type)
 
 @overload
-def register(cls: _C, /) -> _C: ...
+def register(cls: _C, /, *, encode: None = None, decode: None = None) -> _C: ...
 @overload
 def register(
     cls: type[_T], /, *, encode: Callable[[_T], object], decode: Callable[[Any], _T]
 ) -> type[_T]: ...
 @overload
-def register() -> Callable[[_C], _C]: ...
+def register(
+    cls: None = None, /, *, encode: None = None, decode: None = None
+) -> Callable[[_C], _C]: ...
 @overload
 def register(
-    *, encode: Callable[[_T], object], decode: Callable[[Any], _T]
+    cls: None = None, /, *, encode: Callable[[_T], object], decode: Callable[[Any], _T]
 ) -> Callable[[type[_T]], type[_T]]: ...
 
 class disabled:

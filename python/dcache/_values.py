@@ -47,7 +47,6 @@ def register(cls=None, /, *, encode=None, decode=None):
         described = _CONVERTED, cls, _name_of(cls), (), encode, decode
         _register(cls, encode)
     _registered[cls] = described
-    _plain_codec.cache_clear()
     return cls
 
 
@@ -59,12 +58,7 @@ def codec_of(function):
             described = _described(annotated)
             if described is not None:
                 classes[annotated] = described
-    return ValueCodec(tuple(classes.values())) if classes else _plain_codec()
-
-
-@functools.lru_cache(1)
-def _plain_codec():
-    return ValueCodec(tuple(_registered.values()))
+    return ValueCodec(tuple(classes.values()))
 
 
 def _name_of(cls):
