@@ -16,22 +16,31 @@ namespace cbor = engine::cbor;
 
 // What the class itself says under this name, not one of its bases: a subclass may have more.
 Object own(PyTypeObject* type, const char* name) {
-  const Object all =
-      Object::checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__dict__"));
-  Object found = Object::owned(PyMapping_GetItemString(all.get(), name));
-  if (!found) PyErr_Clear();
-  return found;
+  if ((type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0) return Object();
+  const Object text = Object::checked(PyUnicode_FromString(name));
+  PyObject* const found = PyDict_GetItemWithError(type->tp_dict, text.get());
+  if (found == nullptr && PyErr_Occurred() != nullptr) throw Raised();
+  return Object::shared(found);
+}
+
+// Without what only looks like one: class variables, and what is for `__init__` alone.
+Object fields_of_dataclass(PyTypeObject* type) {
+  static PyObject* const module_name = PyUnicode_InternFromString("dataclasses");
+  const Object module = Object::owned(PyImport_GetModule(module_name));
+  if (!module) {
+    if (PyErr_Occurred() != nullptr) throw Raised();
+    return Object();  // It is none of the standard library's.
+  }
+  return Object::checked(PyObject_CallMethod(module.get(), "fields", "O", type));
 }
 
 // The names of the fields in order, a sequence of text; or none.
 Object field_names(PyTypeObject* type) {
   if (PyType_IsSubtype(type, &PyTuple_Type) != 0) return own(type, "_fields");
-  if (const Object fields = own(type, "__dataclass_fields__")) {
-    return Object::checked(PySequence_Tuple(fields.get()));
-  }
-  const Object attributes = own(type, "__attrs_attrs__");
-  if (!attributes) return Object();
-  const Object each = Object::checked(PySequence_List(attributes.get()));
+  const Object fields =
+      own(type, "__dataclass_fields__") ? fields_of_dataclass(type) : own(type, "__attrs_attrs__");
+  if (!fields) return Object();
+  const Object each = Object::checked(PySequence_List(fields.get()));
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(each.get()); ++i) {
     Object name = Object::checked(PyObject_GetAttrString(PyList_GET_ITEM(each.get(), i), "name"));
     if (PyList_SetItem(each.get(), i, name.release()) != 0) throw Raised();

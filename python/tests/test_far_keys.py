@@ -359,6 +359,20 @@ def test_instances_are_keyed_by_their_class_and_fields():
     assert cbor2.loads(canonical_bytes(Dot(1, 2))).value == [[f"{__name__}:Dot", "x", "y"], 1, 2]
 
 
+@dataclasses.dataclass
+class Shaped(Dot):
+    """With what looks like a field and is none."""
+
+    shared: typing.ClassVar[object] = object()
+    scale: dataclasses.InitVar[int] = 1
+
+
+def test_only_the_fields_of_a_dataclass_count():
+    described, *values = cbor2.loads(canonical_bytes(Shaped(1, 2, 3))).value
+    assert described == [f"{__name__}:Shaped", "x", "y"]
+    assert values == [1, 2]
+
+
 def test_dcache_key_says_what_counts():
     assert canonical_bytes(Keyed(1, "a")) == canonical_bytes(Keyed(1, "b"))
     assert canonical_bytes(Keyed(1, "a")) != canonical_bytes(Keyed(2, "a"))
