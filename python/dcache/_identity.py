@@ -60,7 +60,7 @@ def name_of(wrapped):
 
     Raises UsageError for any other: it needs a name.
     """
-    for function in _layers(wrapped):
+    for function in layers(wrapped):
         _refuse_what_holds_more(wrapped, function)
     qualname = getattr(wrapped, "__qualname__", None)
     # Methods of built-in types say where they come from through their class.
@@ -77,14 +77,14 @@ def name_of(wrapped):
 
 def fingerprint_of(wrapped):
     """A short text that differs when the code of a function, or of what it wraps, does."""
-    codes = [getattr(function, "__code__", None) for function in _layers(wrapped)]
+    codes = [getattr(function, "__code__", None) for function in layers(wrapped)]
     if codes[-1] is None:
         _refuse_code(wrapped)
     essence = [_essence(code) for code in codes if code is not None]
     return hashlib.sha256(repr(essence).encode()).hexdigest()[:16]
 
 
-def _layers(wrapped):
+def layers(wrapped):
     """A function, what it wraps, what that wraps, and so on."""
     layers = [wrapped]
     while len(layers) < 100:

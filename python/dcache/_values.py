@@ -14,6 +14,7 @@ import types
 import typing
 
 from ._engine import ConfigError, UsageError, ValueCodec, _register
+from ._identity import layers
 
 # As `ValueClass::Kind`.
 _RECORD, _TUPLE, _MEMBER, _CONVERTED = range(4)
@@ -112,16 +113,9 @@ def _pydantic_maker(cls):
 
 def _return_annotation(function):
     """What the function says that it returns, and the function that says so."""
-    function = _innermost(function)
+    function = layers(function)[-1]
+    function = getattr(function, "__func__", function)
     return getattr(function, "__annotations__", {}).get("return"), function
-
-
-def _innermost(function):
-    for _ in range(100):
-        if not hasattr(function, "__wrapped__"):
-            break
-        function = function.__wrapped__
-    return getattr(function, "__func__", function)
 
 
 def _evaluated(annotation, owner):
@@ -151,7 +145,7 @@ def _classes_in(annotation, owner):
         if arguments:
             todo += [(argument, owner) for argument in arguments]
             part = typing.get_origin(part)
-        if isinstance(part, typing.NewType if hasattr(typing, "NewType") else ()):
+        if isinstance(part, typing.NewType):
             todo.append((part.__supertype__, owner))
         if isinstance(part, (list, tuple)):  # The parameters of a Callable.
             todo += [(each, owner) for each in part]

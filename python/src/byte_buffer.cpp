@@ -2,6 +2,9 @@
 #include "byte_buffer.hpp"
 
 #include <algorithm>
+#include <string>
+
+#include "canonical_atoms.hpp"
 
 namespace dcache::python {
 
@@ -33,6 +36,12 @@ Object ByteBuffer::take() {
   PyObject* moved = many_.release();
   if (_PyBytes_Resize(&moved, size) != 0) throw Raised();
   return Object::owned(moved);
+}
+
+void write_text_beyond_ascii(ByteBuffer& out, PyObject* text) {
+  std::string bytes;
+  append_text(text, bytes);
+  out.append(bytes);
 }
 
 }  // namespace dcache::python

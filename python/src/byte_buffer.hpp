@@ -65,7 +65,7 @@ class ByteBuffer {
     }
     const unsigned size = (magnitude > 0xFF) + (magnitude > 0xFFFF) + (magnitude > 0xFFFFFFFF);
     const unsigned width = 1U << size;
-    const std::uint64_t bits = big_endian(magnitude << (64U - 8U * width));
+    const std::uint64_t bits = engine::cbor::big_endian(magnitude << (64U - 8U * width));
     *at_ = static_cast<char>(type | (24U + size));
     std::memcpy(at_ + 1, &bits, sizeof bits);
     at_ += 1 + width;
@@ -73,7 +73,7 @@ class ByteBuffer {
   void binary64(double value) {
     reserve(9);
     *at_++ = '\xFB';
-    const std::uint64_t bits = big_endian(std::bit_cast<std::uint64_t>(value));
+    const std::uint64_t bits = engine::cbor::big_endian(std::bit_cast<std::uint64_t>(value));
     std::memcpy(at_, &bits, sizeof bits);
     at_ += sizeof bits;
   }
@@ -82,9 +82,6 @@ class ByteBuffer {
   Object take();
 
  private:
-  static std::uint64_t big_endian(std::uint64_t value) noexcept {
-    return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
-  }
   void reserve(std::size_t more) {
     if (static_cast<std::size_t>(end_ - at_) < more) [[unlikely]]
       grow(more);
@@ -94,7 +91,7 @@ class ByteBuffer {
     const unsigned info = value <= 0xFFFF ? 25U : value <= 0xFFFFFFFFU ? 26U : 27U;
     const unsigned width = 1U << (info - 24U);
     *at_++ = static_cast<char>(type | info);
-    const std::uint64_t bits = big_endian(value << (64U - 8U * width));
+    const std::uint64_t bits = engine::cbor::big_endian(value << (64U - 8U * width));
     std::memcpy(at_, &bits, width);
     at_ += width;
   }
@@ -105,5 +102,13 @@ class ByteBuffer {
   char* at_;
   char* end_;
 };
+
+/// Text of the interpreter, as `append_text` writes it.
+void write_text_beyond_ascii(ByteBuffer& out, PyObject* text);
+inline void write_text(ByteBuffer& out, PyObject* text) {
+  if (PyUnicode_IS_COMPACT_ASCII(text) == 0) return write_text_beyond_ascii(out, text);
+  out.run(engine::cbor::Major::text, PyUnicode_1BYTE_DATA(text),
+          static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)));
+}
 
 }  // namespace dcache::python

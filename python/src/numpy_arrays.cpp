@@ -17,12 +17,11 @@ struct TypedArray {
   std::uint64_t tag;
   const char* type;
 };
-constexpr std::array<TypedArray, 19> typed_arrays = {{
+constexpr std::array<TypedArray, 20> typed_arrays = {{
     {64, "|u1"}, {65, ">u2"}, {66, ">u4"}, {67, ">u8"}, {69, "<u2"}, {70, "<u4"}, {71, "<u8"},
     {72, "|i1"}, {73, ">i2"}, {74, ">i4"}, {75, ">i8"}, {77, "<i2"}, {78, "<i4"}, {79, "<i8"},
-    {80, ">f2"}, {81, ">f4"}, {82, ">f8"}, {84, "<f2"}, {85, "<f4"},
+    {80, ">f2"}, {81, ">f4"}, {82, ">f8"}, {84, "<f2"}, {85, "<f4"}, {86, "<f8"},
 }};
-constexpr TypedArray little_doubles{86, "<f8"};
 
 Object numpy(const char* name) {
   static PyObject* const module_name = PyUnicode_InternFromString("numpy");
@@ -51,18 +50,10 @@ bool is_numpys(PyTypeObject* type) noexcept {
 }
 
 std::uint64_t tag_of(PyObject* type) noexcept {
-  if (PyUnicode_CompareWithASCIIString(type, little_doubles.type) == 0) return little_doubles.tag;
   for (const TypedArray& one : typed_arrays) {
     if (PyUnicode_CompareWithASCIIString(type, one.type) == 0) return one.tag;
   }
   return 0;
-}
-
-void write_text(ByteBuffer& out, PyObject* text) {
-  Py_ssize_t size = 0;
-  const char* const utf8 = PyUnicode_AsUTF8AndSize(text, &size);
-  if (utf8 == nullptr) throw Raised();
-  out.run(Major::text, utf8, static_cast<std::size_t>(size));
 }
 
 void write_dimensions(ByteBuffer& out, PyObject* shape) {
@@ -174,7 +165,6 @@ bool append_numpy(ByteBuffer& out, PyObject* object, bool key) {
 }
 
 const char* typed_array(std::uint64_t tag) noexcept {
-  if (tag == little_doubles.tag) return little_doubles.type;
   for (const TypedArray& one : typed_arrays) {
     if (one.tag == tag) return one.type;
   }

@@ -22,16 +22,6 @@ using cbor::Major;
 
 void write_tag(ByteBuffer& out, std::uint64_t tag) { out.head(Major::tag, tag); }
 
-void write_text(ByteBuffer& out, PyObject* text) {
-  if (PyUnicode_IS_COMPACT_ASCII(text) != 0) {
-    return out.run(Major::text, PyUnicode_1BYTE_DATA(text),
-                   static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)));
-  }
-  std::string bytes;
-  append_text(text, bytes);
-  out.append(bytes);
-}
-
 void write_integer(ByteBuffer& out, PyObject* number) {
 #if PY_VERSION_HEX < 0x030C0000
   // One digit of 30 bits or none: what most numbers are.

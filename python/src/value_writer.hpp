@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// Results of functions as bytes for far tiers: CBOR (docs/formats.md), exactly or not at all.
 ///
-/// Only objects of exactly the types that `Values` lists are written; what a subclass would lose is
-/// no value. Dicts keep their order and floats all their bits. Guarded by the interpreter's lock.
+/// Only objects of exactly the types of docs/formats.md and of `ValueClasses` are written; what a
+/// subclass would lose is no value. Dicts keep their order and floats all their bits. Guarded by
+/// the interpreter's lock.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "byte_buffer.hpp"
@@ -44,7 +42,6 @@ class ValueWriter {
   bool append_set(PyObject* set, std::uint64_t tag);
   bool append_other(PyObject* object, PyTypeObject* type);
   bool append_instance(PyObject* object, const ValueClass& known);
-  bool append_array(PyObject* array);
   bool append_converted(PyObject* object, const ValueClass& known);
 
   const ValueClasses& classes_;

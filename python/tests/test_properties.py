@@ -4,22 +4,15 @@
 import inspect
 import itertools
 import math
-import os
 import struct
 
 import pytest
 from dcache import MISSING, dcache
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searching
 
-# The same search every time, without a limit for one example and without files.
-search = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=30 if "DCACHE_SANITIZED" in os.environ else 100,
-    suppress_health_check=list(HealthCheck),
-)
+search = searching(100, sanitized=30)
 
 
 def form(value):

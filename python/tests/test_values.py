@@ -6,7 +6,6 @@ import dataclasses
 import enum
 import fractions
 import math
-import os
 import pathlib
 import struct
 import sys
@@ -25,17 +24,11 @@ import pytest
 from dcache import UnstorableError, UsageError, register
 from dcache._engine import ValueCodec
 from dcache._values import codec_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searching
 
-# The same search every time, without a limit for one example and without files.
-search = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=50 if "DCACHE_SANITIZED" in os.environ else 200,
-    suppress_health_check=list(HealthCheck),
-)
+search = searching(200, sanitized=50)
 PLAIN = ValueCodec(())
 NAN_WITH_PAYLOAD = struct.unpack(">d", bytes.fromhex("7ff8000000000123"))[0]
 EAST = timezone(timedelta(hours=5, minutes=45))

@@ -7,6 +7,7 @@
 /// Throws only std::bad_alloc and std::length_error. Not thread-safe for one string.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17,6 +18,11 @@ namespace dcache::engine::cbor {
 
 /// The major types of section 3.1.
 enum class Major : std::uint8_t { natural, negative, bytes, text, array, map, tag, simple };
+
+/// Between a number and how its eight bytes stand in CBOR, most significant first.
+inline std::uint64_t big_endian(std::uint64_t number) noexcept {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(number) : number;
+}
 
 /// A head whose value does not fit into its first byte.
 void append_long_head(std::string& out, Major major, std::uint64_t value);

@@ -10,7 +10,6 @@
 /// counts end at the second one and not after a quadratic walk.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -93,7 +92,8 @@ class Reader {
     if (left() < width) return fail_short();
     std::uint64_t value = 0;
     if (left() >= sizeof value) [[likely]] {  // One load and a shift.
-      value = big_endian_word(at_) >> (64U - 8U * width);
+      std::memcpy(&value, at_, sizeof value);
+      value = big_endian(value) >> (64U - 8U * width);
     } else {
       for (unsigned i = 0; i < width; ++i) value = value << 8U | static_cast<unsigned char>(at_[i]);
     }
@@ -103,11 +103,6 @@ class Reader {
     if (head.major == Major::simple) return head.info > 24 || fail();
     const std::uint64_t least = head.info == 24 ? 24 : std::uint64_t{1} << (4U * width);
     return value >= least || fail();
-  }
-  static std::uint64_t big_endian_word(const char* at) noexcept {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    return std::endian::native == std::endian::little ? __builtin_bswap64(word) : word;
   }
   bool read_compound(const Head& head) noexcept {
     std::uint64_t items = 0;
