@@ -3,7 +3,11 @@
 include(FindPackageHandleStandardArgs)
 
 find_path(Zstd_INCLUDE_DIR zstd.h)
-find_library(Zstd_LIBRARY zstd)
+if(DCACHE_PREFER_STATIC)
+  find_library(Zstd_LIBRARY NAMES libzstd.a zstd)
+else()
+  find_library(Zstd_LIBRARY zstd)
+endif()
 mark_as_advanced(Zstd_INCLUDE_DIR Zstd_LIBRARY)
 find_package_handle_standard_args(Zstd REQUIRED_VARS Zstd_LIBRARY Zstd_INCLUDE_DIR)
 if(Zstd_FOUND AND NOT TARGET Zstd::Zstd)

@@ -7,7 +7,7 @@ include(GNUInstallDirs)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dcache)
 
-install(TARGETS dcache
+install(TARGETS dcache dcache_testing
   EXPORT dcacheTargets
   ARCHIVE COMPONENT dev
   FILE_SET HEADERS COMPONENT dev)

@@ -25,6 +25,7 @@ ROOMS = {
     "tiers": "base work flight contract",
     "call": "base work memory flight contract tiers",
     "open": "base work wire memory net fs flight contract backends tiers call",
+    "testing": "base contract",
 }
 
 # Each public header (without `dcache/` and `.hpp`) belongs to one room. The umbrella includes any
@@ -76,6 +77,7 @@ PUBLIC = {
     "contract": """
         codec
         engine/aggregate
+        engine/backend
         engine/cbor
         engine/cbor_reader
         engine/cbor_tags
@@ -84,16 +86,35 @@ PUBLIC = {
         engine/codecs_variant
         engine/digest
         engine/far_key
+        engine/operation
         engine/record
         engine/record_fault
     """,
+    "backends": """
+        backends/file
+    """,
+    "tiers": """
+        engine/default_tiers
+        engine/tiers
+        engine/walk
+    """,
     "call": """
+        engine/far_side
         engine/freshness
+        engine/later
         engine/memo
+        engine/memo_far_impl
         engine/memo_impl
         engine/signature
         memoize
         options
+    """,
+    "open": """
+        cache
+        engine/open
+    """,
+    "testing": """
+        testing/backend_suite
     """,
 }
 
@@ -116,9 +137,10 @@ FRONT_DOORS = ("bench", "cli", "examples", "python", "tests/consumer")
 EXTENSION = "python/src"
 INTERPRETER = r"Python\.h|structmember\.h|frameobject\.h|datetime\.h"
 
-STANDARD = r"[a-z_]+"  # No folder and no suffix: only the standard library names headers so.
+STANDARD = r"[a-z_]+|std(def|int)\.h"  # No folder and no suffix: only the standard library names headers so.
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 HEADERS = {f"dcache/{name}.hpp": room for room, names in PUBLIC.items() for name in names.split()}
+HEADERS["dcache/plugin.h"] = "open"  # In C, for those who do not write C++.
 
 
 def sources(root, folder):

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sys
 import time
 import xml.etree.ElementTree as xml
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -209,3 +210,18 @@ def run(only=None):
             print("\n".join(running[done].log), flush=True)
             totals = [a + b for a, b in zip(totals, done.result())]
     return tuple(totals)
+
+
+def fuzz():
+    """Runs the fuzzer of values under the sanitizers; its exit status."""
+    job = jobs()[SANITIZED]
+    built = job.build()
+    print("\n".join(job.log), flush=True)
+    if not built:
+        return 1
+    command = ["nice", job.folder / "venv" / "bin" / "python", "-W", "ignore", "fuzz_values.py"]
+    return subprocess.run(command, cwd=TESTS, env=job.environment(), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(fuzz() if sys.argv[1:] == ["fuzz"] else "usage: pythons.py fuzz")

@@ -65,6 +65,10 @@ def functions(text):
                 start, head = 0, at + 1
 
 
+# What it makes of a temporary aggregate or closure beside `co_await` is destroyed twice, or early.
+BROKEN_AWAIT = re.compile(r"(co_await|co_return)[^;]*([{\[?]|\bnew\b)")
+
+
 def sizes(name, text):
     if name.startswith(EXEMPT):
         return
@@ -88,6 +92,8 @@ def leftovers(name, text):
             yield number, "a tab or a trailing blank"
         if name.endswith(CPP) and DEAD_CODE.match(line):
             yield number, "code in a comment"
+        if name.endswith(CPP) and BROKEN_AWAIT.search(line):
+            yield number, "braces, ?:, new or a lambda beside co_await, which gcc 12 breaks"
         if name.startswith(("src/", "include/", "python/src/")) and "std::cout" in line:
             yield number, "std::cout in a library"
         if MACHINE_PATH.search(line):
@@ -141,6 +147,7 @@ def self_test():
         "src/a/note.cpp": spdx + "// TO" "DO: later\n",
         "src/a/dead.cpp": spdx + "// return 1;\n",
         "src/a/print.cpp": spdx + "void f() { std::cout << 1; }\n",
+        "src/a/await.cpp": spdx + "void f() { int n = co_await g(" + "{1}); }\n",
         "src/a/tab.cpp": spdx + "\tint x;\n",
         "src/a/blank.cpp": spdx + "int x; \n",
         "src/a/bare.cpp": "int x;\n",

@@ -2,6 +2,8 @@
 /// Everything that people who cache functions need.
 #pragma once
 
+#include "dcache/backends/file.hpp"
+#include "dcache/cache.hpp"
 #include "dcache/clock.hpp"
 #include "dcache/codec.hpp"
 #include "dcache/error.hpp"

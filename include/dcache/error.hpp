@@ -28,4 +28,22 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+/// A far tier did not do what it was asked for explicitly: `put`, `check`. The message names it.
+class TierError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// An invalidation did not reach every far tier: what it was about may still be served from there.
+class InvalidationError : public TierError {
+ public:
+  using TierError::TierError;
+};
+
+/// The mode of the process forbids what was asked for.
+class ModeError : public Error {
+ public:
+  using Error::Error;
+};
+
 }  // namespace dcache

@@ -19,7 +19,10 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "dcache/engine/default_tiers.hpp"
+#include "dcache/engine/later.hpp"
 #include "dcache/engine/memo.hpp"
 #include "dcache/engine/signature.hpp"
 #include "dcache/options.hpp"
@@ -50,12 +53,29 @@ class Memoized<R(Parameters...)> {
             std::move(name), engine::as_function<Result, Parameters...>(std::move(function)),
             std::move(options))) {}
 
+  /// What `Cache::memoize` does.
+  template <class F>
+  Memoized(std::string name, F function, Options options,
+           typename engine::Memo<Result, Parameters...>::Far far)
+      : memo_(std::make_shared<Memo>(
+            std::move(name), engine::as_function<Result, Parameters...>(std::move(function)),
+            std::move(options), std::move(far))) {}
+
   /// The call. Throws what the function throws.
   // NOLINTNEXTLINE(performance-unnecessary-value-param): as the function takes them.
   Given operator()(Parameters... arguments) const { return memo_->call(Memo::view(arguments...)); }
 
+  /// The same for a coroutine: `co_await quote.later(executor, "ACME")`. What is fresh in memory is
+  /// given at once; else the call runs on the executor, and the coroutine goes on there. The
+  /// executor outlives that.
+  engine::Later<engine::Memo<Result, Parameters...>> later(engine::Executor& executor,
+                                                           Parameters... arguments) const {
+    return {memo_, executor, Memo::own(Memo::view(arguments...))};
+  }
+
   /// Forgets this call; a computation that is running is returned to its own callers and kept
-  /// nowhere. True: there was something to forget.
+  /// nowhere. True: there was something to forget, or there may have been in a far tier. Throws
+  /// InvalidationError if a far tier was not reached.
   bool invalidate(Parameters... arguments) const {
     return memo_->invalidate(Memo::view(arguments...));
   }
@@ -69,15 +89,25 @@ class Memoized<R(Parameters...)> {
   }
 
   /// Keeps `result` for this call. It wins over a computation that is running. False: not kept
-  /// (`cache_if`, a `ttl` of zero, or too heavy); what was kept before may still be.
+  /// (`cache_if`, a `ttl` of zero, or too heavy); what was kept before may still be. Throws
+  /// TierError if a far tier did not take it.
   bool put(Result result, Parameters... arguments) const {
     return memo_->put(std::move(result), Memo::view(arguments...));
   }
 
-  /// Forgets every call; running computations as with `invalidate`.
+  /// Forgets every call; running computations as with `invalidate`. Other processes notice within a
+  /// second, their near tiers within `near_ttl` more. Throws as `invalidate`.
   void clear() const { memo_->clear(); }
 
   MemoizeStats stats() const noexcept { return memo_->stats(); }
+
+  /// One for each far tier, nearest first.
+  std::vector<engine::TierStats> far_stats() const { return memo_->far_stats(); }
+
+  /// What each tier says about this call, and how long that took; a line each. Computes nothing.
+  std::string explain(Parameters... arguments) const {
+    return memo_->explain(Memo::view(arguments...));
+  }
 
   /// As given to `memoize`; empty if it was not.
   const std::string& name() const noexcept { return memo_->name(); }
@@ -98,6 +128,29 @@ template <class F>
 concept Unclear = !std::is_function_v<F> && !engine::HasSignature<F>;
 template <class F>
 using Options = MemoizeOptions<engine::result_of<engine::signature_of<F>>>;
+// Under `DCACHE_URL` a function with a name has a far tier behind its memory.
+template <class S>
+struct Maker;
+template <class R, class... P>
+struct Maker<R(P...)> {
+  template <class F>
+  static Memoized<R(P...)> make(std::string name, F function,
+                                MemoizeOptions<std::remove_cv_t<R>> options) {
+    const auto tiers = name.empty() ? std::nullopt : engine::default_tiers();
+    if (tiers) {
+      if constexpr (engine::goes_far<R(P...)>) {
+        auto side = engine::far_side<std::remove_cv_t<R>, P...>(
+            std::make_shared<engine::FarFunction>(tiers->chain, tiers->space, name, ""));
+        side.near_ttl = tiers->near_ttl;
+        return {std::move(name), std::move(function), std::move(options), std::move(side)};
+      } else {
+        engine::warn_stays_near(name, "its result or an argument has no dcache::Codec");
+      }
+    }
+    return {std::move(name), std::move(function), std::move(options)};
+  }
+};
+
 template <class F>
 void refuse() {
   static_assert(engine::HasSignature<F>,
@@ -107,13 +160,16 @@ void refuse() {
 }
 }  // namespace memoize_detail
 
-/// Remembers what `function` returned. `name` is what other programs will know it by once there is
-/// a far tier.
+/// Remembers what `function` returned. `name` is what other programs know it by: where the
+/// environment has `DCACHE_URL` (read here), results are kept there, too; ConfigError if that can
+/// never work. A function whose result or arguments have no `Codec` stays near, with one line on
+/// the standard error output.
 template <class F>
   requires memoize_detail::Plain<F>
 Memoized<engine::signature_of<F>> memoize(std::string name, F function,
                                           memoize_detail::Options<F> options = {}) {
-  return {std::move(name), std::move(function), std::move(options)};
+  return memoize_detail::Maker<engine::signature_of<F>>::make(std::move(name), std::move(function),
+                                                              std::move(options));
 }
 template <class F>
   requires memoize_detail::Plain<F>
@@ -126,7 +182,7 @@ template <class S, class F>
   requires std::is_function_v<S>
 Memoized<S> memoize(std::string name, F function,
                     MemoizeOptions<engine::result_of<S>> options = {}) {
-  return {std::move(name), std::move(function), std::move(options)};
+  return memoize_detail::Maker<S>::make(std::move(name), std::move(function), std::move(options));
 }
 template <class S, class F>
   requires std::is_function_v<S>

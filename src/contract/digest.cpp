@@ -66,18 +66,18 @@ std::uint64_t checksum(Parts parts) {
   return XXH3_64bits_digest(&state);
 }
 
-std::string base32(std::string_view bytes) {
+void append_base32(std::string& text, std::string_view bytes) {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz234567";
-  std::string text;
-  text.reserve((bytes.size() * 8 + 4) / 5);
+  const std::size_t begin = text.size();
+  text.resize(begin + (bytes.size() * 8 + 4) / 5);
+  char* at = text.data() + begin;
   std::uint32_t bits = 0;
   unsigned held = 0;
   for (const char byte : bytes) {
     bits = bits << 8U | static_cast<unsigned char>(byte);
-    for (held += 8; held >= 5; held -= 5) text += letters[bits >> (held - 5) & 31U];
+    for (held += 8; held >= 5; held -= 5) *at++ = letters[bits >> (held - 5) & 31U];
   }
-  if (held > 0) text += letters[bits << (5 - held) & 31U];
-  return text;
+  if (held > 0) *at = letters[bits << (5 - held) & 31U];
 }
 
 // A context that has taken the secret in; each use works on a copy of it.

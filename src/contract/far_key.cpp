@@ -55,7 +55,13 @@ std::string canonical_prefix(std::string_view function, std::string_view version
 
 FarKey far_key(std::string_view prefix, std::string canonical) {
   const Digest digest = sha256({canonical});
-  return {std::string(prefix) + base32(as_bytes(digest)), std::move(canonical)};
+  constexpr std::size_t digest_length = 52;
+  FarKey key;
+  key.text.reserve(prefix.size() + digest_length);
+  key.text.append(prefix);
+  append_base32(key.text, as_bytes(digest));
+  key.canonical = std::move(canonical);
+  return key;
 }
 
 }  // namespace dcache::engine

@@ -35,6 +35,14 @@ using Json = std::variant<std::monostate, bool, std::int64_t, double, std::strin
 using Mixed = std::tuple<std::map<std::string, Json>, std::vector<std::optional<double>>, Tree,
                          std::chrono::nanoseconds, std::chrono::sys_seconds>;
 
+#ifdef DCACHE_FUZZ_FEW
+constexpr std::uint64_t inputs_by_default = 200'000;
+std::uint64_t seed_by_default() { return 20261129; }
+#else
+constexpr std::uint64_t inputs_by_default = 10'000'000;
+std::uint64_t seed_by_default() { return std::random_device{}(); }
+#endif
+
 std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
@@ -75,8 +83,8 @@ class Damage {
 };
 
 TEST(Fuzz, RecordsAndValues) {
-  const std::uint64_t inputs = number_of("DCACHE_FUZZ_INPUTS", 10'000'000);
-  const std::uint64_t seed = number_of("DCACHE_FUZZ_SEED", std::random_device{}());
+  const std::uint64_t inputs = number_of("DCACHE_FUZZ_INPUTS", inputs_by_default);
+  const std::uint64_t seed = number_of("DCACHE_FUZZ_SEED", seed_by_default());
   RecordProperty("seed", std::to_string(seed));
   Damage damage(seed);
 

@@ -9,9 +9,11 @@
 /// the body, of `recheck` and of `commit` are in the answer.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "dcache/engine/context.hpp"
@@ -26,9 +28,11 @@ struct FlightCall {
   std::uint64_t hash;
   const View& view;  ///< What the keys of the flights are compared with.
   MakeKey make_key;  ///< `Key()`
-  Recheck recheck;   ///< `std::optional<Value>()`: filled meanwhile? Asked before the body is run.
-  Body body;         ///< Its result is what a Value is made of.
-  Commit commit;     ///< `(const Value&, const std::atomic<bool>& detached)`: see `Flights::land`.
+  /// `std::optional<Value>()`, or of `(const std::atomic<bool>& detached)`: filled meanwhile, or to
+  /// be had elsewhere? Asked before the body is run.
+  Recheck recheck;
+  Body body;      ///< Its result is what a Value is made of.
+  Commit commit;  ///< `(const Value&, const std::atomic<bool>& detached)`: see `Flights::land`.
 };
 template <class View, class MakeKey, class Recheck, class Body, class Commit>
 FlightCall(std::uint64_t, const View&, MakeKey, Recheck, Body, Commit)
@@ -86,11 +90,21 @@ Outcome<Value> attempt(Body& body) {
   }
 }
 
+template <class Recheck>
+auto look_again(const Recheck& recheck, const std::atomic<bool>& detached) {
+  if constexpr (std::is_invocable_v<const Recheck&, const std::atomic<bool>&>) {
+    return recheck(detached);
+  } else {
+    return recheck();
+  }
+}
+
 // Runs the body unless the value has come meanwhile.
 template <class Flights, class Call>
-void compute(Answer<Flights>& answer, const Call& call, const FlightLimits& limits) {
+void compute(Answer<Flights>& answer, const Call& call, const FlightLimits& limits,
+             const std::atomic<bool>& detached) {
   const auto find_or_run = [&]() -> typename Flights::value_type {
-    if (auto found = call.recheck()) return std::move(*found);
+    if (auto found = look_again(call.recheck, detached)) return std::move(*found);
     answer.ran = true;
     return call.body();
   };
@@ -127,7 +141,7 @@ Answer<Flights> lead_flight(Leadership<Flights> leadership, const Call& call,
   }
   try {
     const Inside inside(leadership.flight());
-    flight_detail::compute(answer, call, limits);
+    flight_detail::compute(answer, call, limits, leadership.flight()->guard());
   } catch (const Abandon& abandon) {
     answer.own = Outcome<typename Flights::value_type>::failed(abandon.reason);
     return answer;

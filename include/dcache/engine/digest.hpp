@@ -29,7 +29,12 @@ std::uint64_t checksum(Parts parts);
 
 /// Lower-case, without padding (RFC 4648): every store takes it, also those that ignore case. 52
 /// characters of a Digest.
-std::string base32(std::string_view bytes);
+void append_base32(std::string& text, std::string_view bytes);
+inline std::string base32(std::string_view bytes) {
+  std::string text;
+  append_base32(text, bytes);
+  return text;
+}
 
 /// HMAC-SHA-256 under one secret.
 class Signer {

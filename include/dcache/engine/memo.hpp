@@ -2,7 +2,8 @@
 /// What stands behind a memoized function: its near tier, its flights, its freshness.
 ///
 /// The way of a call: look up (memory) and return; else `answer`: decide by freshness whether a
-/// stale entry may be served, and compute through a flight. Thread-safe throughout.
+/// stale entry may be served, and compute through a flight, which asks the far tiers first, if
+/// there are any (`memo_far_impl.hpp`). Thread-safe throughout.
 #pragma once
 
 #include <atomic>
@@ -17,9 +18,11 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "dcache/engine/coalesce.hpp"
 #include "dcache/engine/executor.hpp"
+#include "dcache/engine/far_side.hpp"
 #include "dcache/engine/freshness.hpp"
 #include "dcache/engine/hot.hpp"
 #include "dcache/engine/signature.hpp"
@@ -48,15 +51,36 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   using Given =
       std::conditional_t<std::copy_constructible<Result>, Result, std::shared_ptr<const Result>>;
   using Near = Memory<Key, Kept>;
+  using Hit = typename Near::Hit;
   using Options = MemoizeOptions<Result>;
   using Function = std::function<Result(Parameters...)>;
 
-  Memo(std::string name, Function function, Options options);
+  using Far = FarSide<Result, View>;
+
+  Memo(std::string name, Function function, Options options, std::optional<Far> far = std::nullopt);
 
   const std::string& name() const noexcept { return name_; }
 
   static View view(std::add_lvalue_reference_t<const std::remove_reference_t<Parameters>>... a) {
     return View(Argument<Parameters>::view(a)...);
+  }
+
+  /// Looks at arguments that somebody owns.
+  static View view_of(const Key& key) {
+    return std::apply(
+        [](const auto&... part) {
+          return View(static_cast<typename Argument<Parameters>::View>(part)...);
+        },
+        key);
+  }
+  static Key own(const View& view) {
+    return std::apply([](const auto&... part) { return Key(part...); }, view);
+  }
+  /// Whether a call would be a near hit now.
+  bool is_fresh(const View& view) {
+    Hit hit;
+    near_.find(view, Hash<Key>{}(view), hit, false);
+    return hit && !hit.review();
   }
 
   DCACHE_HOT Given call(const View& view) {
@@ -74,12 +98,15 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   bool put(Result result, const View& view);
   void clear();
   MemoizeStats stats() const noexcept;
+  /// One for each far tier, nearest first.
+  std::vector<TierStats> far_stats() const;
+  /// What each tier says about this call, a line each. Computes nothing.
+  std::string explain(const View& view);
   using Running = Flights<Key, Kept, Same<Key>>;
   Near& near() noexcept { return near_; }
   Running& flights() noexcept { return flights_; }
 
  private:
-  using Hit = typename Near::Hit;
   enum Counter : std::uint8_t { bodies, waited, stale, refreshes, refresh_failures, counters };
 
   static typename Near::Options near_options(const Options& options);
@@ -104,14 +131,43 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
       return kept;
     }
   }
-  static Key own(const View& view) {
-    return std::apply([](const auto&... part) { return Key(part...); }, view);
-  }
 
   [[gnu::noinline]] Given answer(const View& view, std::uint64_t hash, Hit& hit);
   Given compute(const View& view, std::uint64_t hash, bool may_be_stale);
   Given serve_or_refresh(const View& view, std::uint64_t hash, Hit& hit, bool fresh);
+  using Detached = const std::atomic<bool>*;
+  /// How much of what is there counts for a flight.
+  enum class Sight : std::uint8_t {
+    all,         ///< What is fresh is the result.
+    blind,       ///< Nothing.
+    background,  ///< Nothing; and where another process computes it, it is left to that one.
+  };
+  // What was found out about a call in its flight, from looking to storing.
+  struct Flown {
+    std::optional<FarCall> far;
+    std::optional<Kept> stale;  // What a far tier had of it: served if computing fails.
+    bool served_stale = false;
+    bool replaces = false;  // Something may be there already.
+    bool refresh_due = false;
+    Detached detached = nullptr;
+    std::chrono::nanoseconds cost{0};
+  };
+  // What a result says about itself.
+  struct Life {
+    std::optional<Duration> ttl;
+  };
+
   std::optional<Kept> find_fresh(const View& view, std::uint64_t hash);
+  std::optional<Kept> find_anywhere(const View& view, std::uint64_t hash, Flown& flown,
+                                    const std::atomic<bool>& detached, Sight sight);
+  std::optional<Kept> find_far(const View& view, std::uint64_t hash, Flown& flown,
+                               const std::atomic<bool>& detached);
+  FarCall& begin_far(const View& view, Flown& flown) const;
+  void prepare_far(const View& view, Flown& flown, bool leases = false) const;
+  RecordFault take(const Record& record, std::optional<Result>& result) const;
+  FarCall::Result far_result(const Kept& kept, const Life& life, const Flown& flown) const;
+  std::optional<Given> peek_far(const View& view, const std::optional<Kept>& kept);
+  void refresh_later(const View& view, std::uint64_t hash);
   std::optional<Kept> find_after_failure(const View& view, std::uint64_t hash);
 
   /// Runs the body on arguments that somebody else owns.
@@ -123,15 +179,26 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
         },
         arguments);
   }
-  template <class MakeKey, class Recheck, class Arguments>
-  auto flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Recheck recheck,
-                   const Arguments& arguments);
+  template <class MakeKey, class Arguments>
+  auto flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Sight sight,
+                   const Arguments& arguments, Flown& flown);
+  template <class Arguments>
+  Kept run_or_stale(const Arguments& arguments, Flown& flown);
   void start_refresh(Leadership<Running> leadership, const View& view, std::uint64_t hash,
                      Moment pause_until);
   void refresh_in_background(Leadership<Running> leadership, std::uint64_t hash);
 
-  /// Keeps a result, unless it says that it is not to be kept or `*detached` is set.
-  bool store(Key key, const Kept& kept, std::uint64_t hash, const std::atomic<bool>* detached);
+  /// Nothing: the result says that it is not to be kept.
+  std::optional<Life> life_of(const Kept& kept) const;
+  /// Keeps a result near, unless `*detached` is set. `far`: a far tier has it, too.
+  bool store_near(const View& view, const Kept& kept, const Life& life, std::uint64_t hash,
+                  Detached detached, bool far);
+  /// In all tiers.
+  void store(const View& view, const Kept& kept, std::uint64_t hash, Flown& flown,
+             const std::atomic<bool>& detached);
+  /// A far verb, then a near one whatever it came to.
+  template <class FarVerb, class NearVerb>
+  void far_then_near(FarVerb&& far_verb, NearVerb&& near_verb);
   FlightLimits limits() const noexcept;
   void measured(std::chrono::nanoseconds cost) noexcept;
 
@@ -140,6 +207,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   const Options options_;
   const Freshness freshness_;
   const Duration pause_;  // After a refresh that failed.
+  const std::optional<Far> far_;
   Near near_;
   Running flights_;
   std::atomic<std::chrono::nanoseconds::rep> cost_{0};  // Of the body, a moving average.
@@ -148,4 +216,5 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
 
 }  // namespace dcache::engine
 
+#include "dcache/engine/memo_far_impl.hpp"
 #include "dcache/engine/memo_impl.hpp"

@@ -7,13 +7,14 @@
 namespace dcache::engine {
 
 template <class R, class... P>
-Memo<R, P...>::Memo(std::string name, Function function, Options options)
+Memo<R, P...>::Memo(std::string name, Function function, Options options, std::optional<Far> far)
     : name_(std::move(name)),
       function_(std::move(function)),
       options_(std::move(options)),
       freshness_{options_.stale_for, options_.refresh_ahead, options_.jitter},
       pause_(std::min<Duration>(options_.ttl.fixed().value_or(std::chrono::seconds(1)),
                                 std::chrono::seconds(1))),
+      far_(std::move(far)),
       near_(near_options(options_)) {
   if (!function_) throw ConfigError("dcache: memoize needs a function, and this one is null");
   check_freshness(options_.ttl.fixed(), static_cast<bool>(options_.ttl), freshness_, options_.wait,
@@ -41,6 +42,10 @@ typename Memo<R, P...>::Given Memo<R, P...>::answer(const View& view, std::uint6
                                                     Hit& hit) {
   if (!hit) return compute(view, hash, false);
   const bool fresh = hit.now() < freshness_.fresh_until(hit.terms());
+  if (far_ && fresh) {  // Others may know better: the far tiers are asked first.
+    hit = Hit();
+    return compute(view, hash, true);
+  }
   if (fresh || options_.wait) return serve_or_refresh(view, hash, hit, fresh);
   hit = Hit();  // A pin is not held while the body runs.
   return compute(view, hash, true);
@@ -51,8 +56,8 @@ typename Memo<R, P...>::Given Memo<R, P...>::answer(const View& view, std::uint6
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint64_t hash,
                                                      bool may_be_stale) {
-  const auto call = flight_call(
-      view, hash, [&] { return own(view); }, [&] { return find_fresh(view, hash); }, view);
+  Flown flown;
+  const auto call = flight_call(view, hash, [&] { return own(view); }, Sight::all, view, flown);
   auto answer = coalesce(flights_, call, limits());
   if (answer.ran) {
     counts_.count(bodies);
@@ -63,6 +68,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint
   if (may_be_stale && answer.value() == nullptr && answer.commit_error == nullptr) {
     if (const auto kept = find_after_failure(view, hash)) return give(*kept);
   }
+  if (flown.refresh_due) refresh_later(view, hash);
   return give(std::move(answer).take());
 }
 
@@ -98,14 +104,19 @@ typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, 
 }
 
 template <class R, class... P>
-template <class MakeKey, class Recheck, class Arguments>
-auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey make_key,
-                                Recheck recheck, const Arguments& arguments) {
-  auto body = [this, &arguments] { return run(arguments); };
-  auto commit = [this, &view, hash](const Kept& kept, const std::atomic<bool>& detached) {
-    store(own(view), kept, hash, &detached);
+template <class MakeKey, class Arguments>
+auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Sight sight,
+                                const Arguments& arguments, Flown& flown) {
+  auto recheck = [this, &view, hash, &flown, sight](const std::atomic<bool>& detached) {
+    return find_anywhere(view, hash, flown, detached, sight);
   };
-  return FlightCall{hash, view, std::move(make_key), std::move(recheck), body, commit};
+  auto body = [this, &arguments, &flown] {
+    return far_ ? run_or_stale(arguments, flown) : run(arguments);
+  };
+  auto commit = [this, &view, hash, &flown](const Kept& kept, const std::atomic<bool>& detached) {
+    store(view, kept, hash, flown, detached);
+  };
+  return FlightCall{hash, view, std::move(make_key), recheck, body, commit};
 }
 
 template <class R, class... P>
@@ -159,12 +170,10 @@ void Memo<R, P...>::start_refresh(Leadership<Running> leadership, const View& vi
 template <class R, class... P>
 void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::uint64_t hash) {
   const auto flight = leadership.flight();  // Owns the key that the body's arguments point into.
-  const View view = std::apply(
-      [](const auto&... part) { return View(static_cast<typename Argument<P>::View>(part)...); },
-      flight->key());
+  const View view = view_of(flight->key());
+  Flown flown;
   const auto call = flight_call(
-      view, hash, [&] { return flight->key(); }, [] { return std::optional<Kept>(); },
-      flight->key());
+      view, hash, [&] { return flight->key(); }, Sight::background, flight->key(), flown);
   const auto answer = lead_flight(std::move(leadership), call, limits());
   counts_.count(refreshes);
   measured(answer.cost);
@@ -181,15 +190,18 @@ template <class R, class... P>
 bool Memo<R, P...>::invalidate(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
   bool erased = false;
-  const bool detached = flights_.invalidate(hash, view, [&] { erased = near_.erase(view, hash); });
-  return erased || detached;
+  const bool detached = flights_.invalidate(hash, view, [&] {
+    far_then_near([&](Flown& flown) { engine::run(begin_far(view, flown).erase()); },
+                  [&] { erased = near_.erase(view, hash); });
+  });
+  return erased || detached || far_;
 }
 
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
-  const auto call = flight_call(
-      view, hash, [&] { return own(view); }, [] { return std::optional<Kept>(); }, view);
+  Flown flown;
+  const auto call = flight_call(view, hash, [&] { return own(view); }, Sight::blind, view, flown);
   auto answer = refresh_flight(flights_, call, limits());
   counts_.count(refreshes);
   measured(answer.cost);
@@ -199,6 +211,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
 template <class R, class... P>
 std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek(const View& view) {
   const auto kept = find_fresh(view, Hash<Key>{}(view));
+  if (far_) return peek_far(view, kept);
   return kept ? std::optional<Given>(give(*kept)) : std::nullopt;
 }
 
@@ -207,28 +220,71 @@ bool Memo<R, P...>::put(R result, const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
   const Kept kept = keep(std::move(result));
   bool stored = false;
-  flights_.invalidate(hash, view, [&] { stored = store(own(view), kept, hash, nullptr); });
+  flights_.invalidate(hash, view, [&] {
+    const std::optional<Life> life = life_of(kept);
+    if (!life) return;
+    bool put_far = false;
+    far_then_near(
+        [&](Flown& flown) {
+          prepare_far(view, flown);
+          engine::run(flown.far->put(far_result(kept, *life, flown)));
+          put_far = flown.far->stored();
+        },
+        [&] { stored = store_near(view, kept, *life, hash, nullptr, put_far); });
+    stored = stored || far_;
+  });
   return stored;
 }
 
 template <class R, class... P>
 void Memo<R, P...>::clear() {
-  flights_.invalidate_all([&] { near_.clear(); });
+  flights_.invalidate_all([&] {
+    far_then_near([&](Flown&) { engine::run(far_->function->clear()); }, [&] { near_.clear(); });
+  });
 }
 
 template <class R, class... P>
-bool Memo<R, P...>::store(Key key, const Kept& kept, std::uint64_t hash,
-                          const std::atomic<bool>* detached) {
-  if (options_.cache_if && !options_.cache_if(see(kept))) return false;
+std::optional<typename Memo<R, P...>::Life> Memo<R, P...>::life_of(const Kept& kept) const {
+  if (options_.cache_if && !options_.cache_if(see(kept))) return std::nullopt;
+  if (!options_.ttl) return Life{};
+  const Duration ttl = options_.ttl.of(see(kept));
+  if (ttl <= Duration(0)) return std::nullopt;
+  return Life{freshness_.jittered(ttl)};
+}
+
+template <class R, class... P>
+bool Memo<R, P...>::store_near(const View& view, const Kept& kept, const Life& life,
+                               std::uint64_t hash, Detached detached, bool far) {
+  if (far_ && !far_->near) return false;
   Terms terms;
-  if (options_.ttl) {
-    const Duration ttl = options_.ttl.of(see(kept));
-    if (ttl <= Duration(0)) return false;
-    terms = freshness_.terms(freshness_.jittered(ttl),
-                             [this](Duration span) { return near_.after(span); });
-  }
-  const Stored stored = near_.store(std::move(key), kept, hash, terms, detached);
+  const auto after = [this](Duration span) { return near_.after(span); };
+  if (life.ttl) terms = freshness_.terms(*life.ttl, after);
+  if (far) terms = suspected(terms, far_->near_ttl, freshness_.stale_for, after);
+  const Stored stored = near_.store(own(view), kept, hash, terms, detached);
   return stored == Stored::inserted || stored == Stored::replaced;
+}
+
+template <class R, class... P>
+void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash, Flown& flown,
+                          const std::atomic<bool>& detached) {
+  if (flown.served_stale) {  // Nobody tries again for a moment.
+    if (far_->near) near_.set_review(view, hash, near_.after(pause_));
+    return;
+  }
+  const std::optional<Life> life = life_of(kept);
+  if (!life) return;
+  bool stored_far = false;
+  if (far_) {
+    if (!flown.far) prepare_far(view, flown);  // It was computed through.
+    try {
+      engine::run(flown.far->store(far_result(kept, *life, flown), &detached));
+    } catch (const std::exception&) {
+      // By a codec of the user's: the result stays near.
+    }
+    if (flown.far->refused()) return;
+    stored_far = flown.far->stored();
+  }
+  store_near(view, kept, *life, hash, &detached, stored_far);
 }
 
 template <class R, class... P>

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+/// The far tiers of functions that name no `Cache`: what `DCACHE_URL` says. Who opens URLs is a
+/// room above; it announces itself here (`dcache/cache.hpp`). Thread-safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dcache/clock.hpp"
+#include "dcache/engine/tiers.hpp"
+
+namespace dcache::engine {
+
+struct DefaultTiers {
+  std::shared_ptr<Chain> chain;
+  std::string space;
+  std::optional<Duration> near_ttl;
+};
+
+/// Nothing: memory alone. Throws ConfigError for a URL that can never work.
+std::optional<DefaultTiers> default_tiers();
+
+/// `open` is asked by `default_tiers`, each time.
+bool announce_default_tiers(std::optional<DefaultTiers> (*open)()) noexcept;
+
+/// Says on the standard error output that the results of a function stay in this process, and why.
+void warn_stays_near(const std::string& name, const char* why) noexcept;
+
+}  // namespace dcache::engine

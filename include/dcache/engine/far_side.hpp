@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+/// How a memoized function reaches its far tiers: what `Cache::memoize` gives to `Memo`.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "dcache/codec.hpp"
+#include "dcache/engine/freshness.hpp"
+#include "dcache/engine/signature.hpp"
+#include "dcache/engine/tiers.hpp"
+#include "dcache/options.hpp"
+
+namespace dcache::engine {
+
+inline constexpr std::string_view plain_codec = "cbor";
+
+template <class Result, class View>
+struct FarSide {
+  std::shared_ptr<FarFunction> function;
+  /// Canonical bytes of the arguments.
+  std::string (*arguments)(const View&) = nullptr;
+  std::string (*encode)(const Result&) = nullptr;
+  std::optional<Result> (*decode)(std::string_view) = nullptr;
+  /// False: each call asks the far tiers.
+  bool near = true;
+  /// What another process may have changed is asked for again after this.
+  std::optional<Duration> near_ttl;
+};
+
+/// REQUIRES: there is a `Codec` for the result and for each argument.
+template <class Result, class... Parameters>
+FarSide<Result, std::tuple<typename Argument<Parameters>::View...>> far_side(
+    std::shared_ptr<FarFunction> function) {
+  using View = std::tuple<typename Argument<Parameters>::View...>;
+  FarSide<Result, View> side;
+  side.function = std::move(function);
+  side.arguments = [](const View& view) {
+    std::string bytes;
+    Encoder out(bytes, Encoder::Form::key);
+    out.array(sizeof...(Parameters));
+    std::apply(
+        [&](const auto&... part) { (out.write(typename Argument<Parameters>::Stored(part)), ...); },
+        view);
+    return bytes;
+  };
+  side.encode = [](const Result& result) { return dcache::encode(result); };
+  side.decode = [](std::string_view bytes) { return dcache::decode<Result>(bytes); };
+  return side;
+}
+
+/// Whether calls of this signature can go far: there is a `Codec` for the result and each argument.
+template <class S>
+inline constexpr bool goes_far = false;
+template <class R, class... P>
+inline constexpr bool goes_far<R(P...)> =
+    Encodable<std::remove_cv_t<R>> && std::default_initializable<std::remove_cv_t<R>> &&
+    (Encodable<typename Argument<P>::Stored> && ...);
+
+/// The times of a result that is computed now.
+inline RecordTimes times_of(WallTime now, std::optional<Duration> ttl, Duration stale_for,
+                            std::chrono::nanoseconds cost) {
+  const auto microseconds = [](Duration span) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+  };
+  RecordTimes times;
+  times.created = now;
+  times.cost = static_cast<std::uint64_t>(microseconds(cost));
+  if (!ttl) return times;
+  times.fresh_until = now + microseconds(*ttl);
+  times.usable_until = times.fresh_until + microseconds(stale_for);
+  return times;
+}
+
+/// The terms of an entry that others may change: it is asked for again after `near_ttl`.
+/// `after(span)` is the table's.
+template <class After>
+Terms suspected(Terms terms, std::optional<Duration> near_ttl, Duration stale_for, After&& after) {
+  if (!near_ttl) return terms;
+  // Only what has a deadline is reviewed; this one is as late as moments reach.
+  if (terms.dies == no_moment) terms.dies = after(std::chrono::hours(24 * 20) + stale_for);
+  terms.review = std::min(terms.review, after(*near_ttl));
+  return terms;
+}
+
+/// When a record was to be refreshed ahead of its end; `no_end`: never.
+inline WallTime refresh_time(const RecordTimes& times, std::optional<double> refresh_ahead) {
+  if (!refresh_ahead || times.fresh_until == no_end) return no_end;
+  const auto span = static_cast<double>(times.fresh_until - times.created) * *refresh_ahead;
+  return times.created + static_cast<WallTime>(span);
+}
+
+/// The terms of what was found: as long as the record says, whatever the function's options are.
+template <class After>
+Terms terms_of(const RecordTimes& times, WallTime now, const Freshness& freshness, After&& after) {
+  if (times.usable_until == no_end) return {};
+  const auto until = [&](WallTime time) {
+    return after(std::chrono::microseconds(std::max<WallTime>(time - now, 0)));
+  };
+  const WallTime stale_span =
+      std::chrono::duration_cast<std::chrono::microseconds>(freshness.stale_for).count();
+  Terms terms;
+  terms.dies = until(std::min(times.usable_until, times.fresh_until + stale_span));
+  terms.review = until(std::min(times.fresh_until, refresh_time(times, freshness.refresh_ahead)));
+  return terms;
+}
+
+}  // namespace dcache::engine

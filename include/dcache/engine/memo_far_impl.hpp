@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/// The bodies of memo.hpp that concern far tiers; it includes this file at its end.
+#pragma once
+
+#include <exception>
+
+#include "dcache/engine/memo.hpp"
+
+namespace dcache::engine {
+
+template <class R, class... P>
+FarCall& Memo<R, P...>::begin_far(const View& view, Flown& flown) const {
+  return flown.far.emplace(far_->function, far_->function->key(far_->arguments(view)));
+}
+
+// For a result that is stored without having been looked for: the marks of now, and tokens.
+template <class R, class... P>
+void Memo<R, P...>::prepare_far(const View& view, Flown& flown, bool leases) const {
+  FarCall::Look how;
+  how.reads = false;
+  how.leases = leases;
+  how.patience = Duration(0);
+  engine::run(begin_far(view, flown).look(std::move(how)));
+}
+
+// Filled meanwhile, or to be had from a far tier.
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_anywhere(
+    const View& view, std::uint64_t hash, Flown& flown, const std::atomic<bool>& detached,
+    Sight sight) {
+  if (!far_) return sight == Sight::all ? find_fresh(view, hash) : std::nullopt;
+  flown.detached = &detached;
+  flown.replaces = sight != Sight::all;
+  if (sight != Sight::all) {
+    prepare_far(view, flown, sight == Sight::background);
+    if (sight == Sight::blind || !flown.far->busy()) return std::nullopt;
+    Hit hit;
+    near_.find(view, hash, hit, false);
+    return hit ? std::optional<Kept>(hit.value()) : std::nullopt;
+  }
+  std::optional<Kept> suspect;
+  {
+    Hit hit;
+    near_.find(view, hash, hit, false);
+    if (hit && !hit.review()) return hit.value();
+    if (hit && hit.now() < freshness_.fresh_until(hit.terms())) suspect = hit.value();
+  }
+  if (auto found = find_far(view, hash, flown, detached)) return found;
+  // As long as nobody can be asked, it lives to its own end.
+  if (!suspect || !flown.far->unreachable()) return std::nullopt;
+  near_.set_review(view, hash, near_.after(pause_));
+  return suspect;
+}
+
+template <class R, class... P>
+RecordFault Memo<R, P...>::take(const Record& record, std::optional<R>& result) const {
+  if (record.codec != plain_codec) return RecordFault::unknown_codec;
+  try {
+    result = far_->decode(record.payload);
+  } catch (const std::exception&) {  // A codec of the user's.
+    return RecordFault::mismatch;
+  }
+  return result ? RecordFault::none : RecordFault::mismatch;
+}
+
+// What is found is kept near, what is stale, too: it may be served if computing fails.
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_far(
+    const View& view, std::uint64_t hash, Flown& flown, const std::atomic<bool>& detached) {
+  std::optional<Kept> found;
+  const auto accept = [&](const Record& record, bool fresh) {
+    std::optional<R> result;
+    const RecordFault fault = take(record, result);
+    if (fault != RecordFault::none) return fault;
+    Kept kept = keep(std::move(*result));
+    const WallTime now = far_->function->chain().now();
+    if (far_->near) {
+      const auto after = [this](Duration span) { return near_.after(span); };
+      const Terms terms = terms_of(record.times, now, freshness_, after);
+      near_.store(own(view), kept, hash,
+                  suspected(terms, far_->near_ttl, freshness_.stale_for, after), &detached);
+    }
+    // With `wait` set a stale result is served at once, and refreshed in the background.
+    const bool serves = fresh || (options_.wait && far_->near);
+    if (serves && !fresh) counts_.count(stale);
+    flown.refresh_due =
+        serves && (!fresh || now >= refresh_time(record.times, freshness_.refresh_ahead));
+    (serves ? found : flown.stale) = std::move(kept);
+    return RecordFault::none;
+  };
+  FarCall::Look how;
+  how.accept = accept;
+  how.patience = engine::patience(limits(), 0);
+  how.detached = &detached;
+  engine::run(begin_far(view, flown).look(std::move(how)));
+  return found;
+}
+
+// What fails may be answered with what a far tier still had, for everybody who waits, unless that
+// was invalidated meanwhile.
+template <class R, class... P>
+template <class Arguments>
+typename Memo<R, P...>::Kept Memo<R, P...>::run_or_stale(const Arguments& arguments, Flown& flown) {
+  const auto begun = std::chrono::steady_clock::now();
+  try {
+    Kept kept = run(arguments);
+    flown.cost = std::chrono::steady_clock::now() - begun;
+    return kept;
+  } catch (...) {
+    if (std::current_exception() == nullptr)
+      throw;  // No exception of C++: the thread is cancelled.
+    const bool gone = flown.detached != nullptr && flown.detached->load(std::memory_order_acquire);
+    if (!flown.stale || gone) throw;
+    flown.served_stale = true;
+    counts_.count(stale);
+    return *flown.stale;
+  }
+}
+
+// A near result that others may have changed counts only where nobody can be asked.
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
+    const View& view, const std::optional<Kept>& kept) {
+  Hit hit;
+  near_.find(view, Hash<Key>{}(view), hit, false);
+  if (kept && hit && !hit.review()) return give(*kept);
+  hit = Hit();
+  std::optional<R> found;
+  const auto accept = [&](const Record& record, bool fresh) {
+    std::optional<R> result;
+    const RecordFault fault = take(record, result);
+    if (fresh && fault == RecordFault::none) found = std::move(result);
+    return fault;
+  };
+  FarCall::Look how;
+  how.accept = accept;
+  how.writes = false;
+  Flown flown;
+  engine::run(begin_far(view, flown).look(std::move(how)));
+  if (found) return give(keep(std::move(*found)));
+  return kept && flown.far->unreachable() ? std::optional<Given>(give(*kept)) : std::nullopt;
+}
+
+template <class R, class... P>
+FarCall::Result Memo<R, P...>::far_result(const Kept& kept, const Life& life,
+                                          const Flown& flown) const {
+  return {std::string(plain_codec), far_->encode(see(kept)),
+          times_of(far_->function->chain().now(), life.ttl, freshness_.stale_for, flown.cost),
+          flown.replaces};
+}
+
+template <class R, class... P>
+void Memo<R, P...>::refresh_later(const View& view, std::uint64_t hash) {
+  auto joined = flights_.join(hash, view, [&] { return own(view); }, limits().now());
+  if (!joined.leader) return;
+  start_refresh(Leadership<Running>(flights_, std::move(joined.flight)), view, hash,
+                near_.after(pause_));
+}
+
+template <class R, class... P>
+template <class FarVerb, class NearVerb>
+void Memo<R, P...>::far_then_near(FarVerb&& far_verb, NearVerb&& near_verb) {
+  std::exception_ptr error;
+  if (far_) {
+    Flown flown;
+    try {
+      far_verb(flown);
+    } catch (...) {  // A codec of the user's may throw anything.
+      error = std::current_exception();
+      if (error == nullptr) throw;  // No exception of C++: the thread is being cancelled.
+    }
+  }
+  near_verb();
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
+template <class R, class... P>
+std::vector<TierStats> Memo<R, P...>::far_stats() const {
+  return far_ ? far_->function->chain().stats() : std::vector<TierStats>();
+}
+
+template <class R, class... P>
+std::string Memo<R, P...>::explain(const View& view) {
+  std::string text = "memory: ";
+  Hit hit;
+  near_.find(view, Hash<Key>{}(view), hit, false);
+  if (far_ && !far_->near) {
+    text += "not used";
+  } else if (!hit) {
+    text += "not there";
+  } else {
+    const bool fresh = hit.now() < freshness_.fresh_until(hit.terms());
+    text += !fresh ? "stale" : hit.review() ? "there, to be confirmed" : "there, fresh";
+  }
+  text += '\n';
+  if (!far_) return text;
+  FarCall::Look how;
+  how.accept = [this](const Record& record, bool) {
+    std::optional<R> result;
+    return take(record, result);
+  };
+  how.writes = false;
+  how.explains = true;
+  Flown flown;
+  engine::run(begin_far(view, flown).look(std::move(how)));
+  for (const TierSaid& each : flown.far->said()) {
+    text +=
+        each.tier + ": " + each.said + " (" +
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(each.took).count()) +
+        " us)\n";
+  }
+  return text;
+}
+
+}  // namespace dcache::engine

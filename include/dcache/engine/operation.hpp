@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+/// An operation on a store: an object that completes once.
+///
+/// Who asks makes an `Op`, hands it to `Backend::submit` and waits in a way of his own: a thread
+/// blocks, an event loop is told by a `Completion`. A backend completes it at once, if it is a
+/// disk, or later, from a thread of its own, and never learns who waits, or how.
+///
+/// Threads: what a backend writes (`items`) before `complete` is seen by whoever sees it completed.
+/// An operation whose time is up is abandoned: its items are the backend's until it lets go of
+/// them.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dcache/engine/record.hpp"
+#include "dcache/engine/ref.hpp"
+
+namespace dcache::engine {
+
+using SteadyMoment = std::chrono::steady_clock::time_point;
+
+/// What is asked of a store, for each item of the operation.
+enum class Verb : std::uint8_t {
+  get,    ///< `found` with the value, or `missing`.
+  put,    ///< Stores, whatever is there: `done`. Where there are leases, those of the key are dead.
+  erase,  ///< `done`, or `missing`: nothing was there. Kills leases of the key, too.
+  add,    ///< Stores if nothing is there: `done`; else `found` with the value that is.
+  // Where there are leases.
+  lease,    ///< `done` with a token: the caller computes; or `busy`: another backend object does.
+  watch,    ///< `done` with a token, without a lease.
+  fill,     ///< Stores if the token is alive: `done`, else `refused`. Ends its lease.
+  release,  ///< Ends the lease of the token without storing: `done`.
+};
+
+/// What the store said about one item.
+enum class Reply : std::uint8_t { none, found, missing, done, busy, refused, failed };
+
+struct Item {
+  std::string key;    ///< Printable ASCII without blanks, 1 to 250 characters.
+  std::string value;  ///< Of put, add and fill; filled by get and add.
+  /// When the store may drop it; `no_end`: never. Of put, add and fill.
+  WallTime expires = no_end;
+  std::uint64_t token = 0;  ///< Of lease and watch; for fill and release.
+  bool kills = false;       ///< Of fill: other tokens of the key are dead then, as after put.
+  Reply reply = Reply::none;
+};
+
+/// Told once that an operation has completed, on the thread that completes it and with no lock
+/// held. Has to be short. It is the owner's again from then on.
+class Completion {
+ public:
+  virtual void completed() noexcept = 0;
+
+ protected:
+  Completion() = default;
+  Completion(const Completion&) = default;
+  Completion& operator=(const Completion&) = default;
+  ~Completion() = default;
+};
+
+class Op final : public Counted {
+ public:
+  Op(Verb verb, std::vector<Item> questions, SteadyMoment deadline)
+      : items(std::move(questions)), verb_(verb), deadline_(deadline) {}
+
+  Verb verb() const noexcept { return verb_; }
+  SteadyMoment deadline() const noexcept { return deadline_; }
+
+  /// All for one verb. Owned by the backend from `submit` to `complete`.
+  std::vector<Item> items;
+
+  // --- For backends ---
+
+  /// The items have their replies. Exactly once.
+  void complete() noexcept;
+  /// Nothing of it can be told to have happened: all items are `failed`. `why`: for people, without
+  /// secrets. `reachable`: the store is there and said no, which is no reason to leave it alone.
+  void fail(std::string why, bool reachable = false) noexcept;
+  /// The same for what can never work: a call throws a ConfigError that says so.
+  void refuse(std::string why) noexcept;
+  /// Nobody waits any more: what has not begun need not be.
+  bool abandoned() const noexcept { return state_.load(std::memory_order_acquire) == dropped; }
+
+  // --- For who waits ---
+
+  bool completed() const noexcept { return state_.load(std::memory_order_acquire) == finished; }
+  /// Why it failed; empty if it did not. REQUIRES: completed.
+  const std::string& trouble() const noexcept { return trouble_; }
+  bool refused() const noexcept { return refused_; }
+  bool reachable() const noexcept { return reachable_; }
+  /// False: it has completed already, and nobody is told.
+  bool listen(Completion& completion) noexcept;
+  /// Gives it up. False: it has completed, or is completing at this moment; who listened is told.
+  /// `when_late`: called if it completes after all, on the thread that completes it.
+  bool abandon(std::function<void(Op&)> when_late = nullptr);
+  /// Blocks until it has completed, or `moment` has come; it is not abandoned. True: completed.
+  bool wait_until(SteadyMoment moment);
+  /// Blocks until it has completed, or its deadline has passed, and abandons it then.
+  bool wait(std::function<void(Op&)> when_late = nullptr);
+
+ private:
+  enum State : std::uint8_t { pending, listened, finished, dropped, dropping };
+
+  const Verb verb_;
+  const SteadyMoment deadline_;
+  std::atomic<std::uint8_t> state_{pending};
+  Completion* listener_ = nullptr;  // Written before `listened`.
+  std::function<void(Op&)> when_late_;
+  std::string trouble_;
+  bool refused_ = false;
+  bool reachable_ = true;
+};
+
+/// An operation on one key.
+inline Ref<Op> make_op(Verb verb, std::string_view key, SteadyMoment deadline) {
+  std::vector<Item> items(1);
+  items.front().key = key;
+  return make_ref<Op>(verb, std::move(items), deadline);
+}
+
+}  // namespace dcache::engine

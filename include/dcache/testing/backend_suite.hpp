@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/// What every backend has to do, as a suite that any test framework can run.
+///
+///   for (const auto& check : dcache::testing::backend_checks()) {
+///     const std::string wrong = check.run(row);   // Empty: it holds.
+///   }
+///
+/// Link `dcache::testing`. The same suite runs over our own backends, over plugins and, by
+/// `dcache.testing.check_backend`, over those that are written in Python.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dcache/engine/backend.hpp"
+
+namespace dcache::testing {
+
+/// A backend, as the suite sees it. What it cannot do is told by its capabilities, and here.
+struct BackendRow {
+  /// Another object each time, over the same store.
+  std::function<std::shared_ptr<engine::Backend>()> make;
+  /// The largest value that it takes.
+  std::size_t value_max = std::size_t{4} << 20U;
+  /// How long an operation may take here.
+  std::chrono::nanoseconds patience = std::chrono::seconds(10);
+};
+
+struct BackendCheck {
+  std::string sentence;  ///< What holds if it passes.
+  /// What is wrong; empty: nothing. Uses keys that no other run uses. Throws nothing.
+  std::function<std::string(const BackendRow& row)> run;
+};
+
+const std::vector<BackendCheck>& backend_checks();
+
+}  // namespace dcache::testing

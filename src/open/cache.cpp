@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "dcache/cache.hpp"
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "dcache/engine/open.hpp"
+#include "dcache/error.hpp"
+
+namespace dcache {
+namespace {
+
+bool is_memory(const CacheTier& tier) { return !tier.backend && tier.url.starts_with("memory:"); }
+
+engine::TierOptions far_tier(CacheTier&& tier) {
+  if (!tier.backend) tier.backend = engine::open_backend(tier.url);
+  return {std::move(tier.backend), tier.ttl, tier.reads, tier.writes, tier.budget};
+}
+
+}  // namespace
+
+// The same chain for all functions under one URL.
+std::optional<engine::DefaultTiers> cache_detail::open_default_tiers() {
+  static std::mutex mutex;
+  static auto* const opened = new std::map<std::string, engine::DefaultTiers>;
+  const char* const url = std::getenv("DCACHE_URL");
+  if (url == nullptr || *url == '\0' || std::string_view(url).starts_with("memory:")) {
+    return std::nullopt;
+  }
+  const char* const space = std::getenv("DCACHE_NAMESPACE");
+  const CacheOptions defaults;
+  const std::lock_guard lock(mutex);
+  engine::DefaultTiers& tiers = (*opened)[url];
+  if (!tiers.chain) {
+    engine::ChainOptions options;
+    options.retain = defaults.retain;
+    options.near_ttl = defaults.near_ttl;
+    std::vector<engine::TierOptions> far;
+    far.push_back(far_tier(CacheTier(std::string(url))));
+    tiers.chain = std::make_shared<engine::Chain>(std::move(far), std::move(options));
+    if (tiers.chain->shared()) tiers.near_ttl = defaults.near_ttl;
+  }
+  engine::DefaultTiers found = tiers;
+  found.space = space == nullptr ? "" : space;
+  return found;
+}
+
+Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
+    : space_(std::move(options.space)), near_ttl_(options.near_ttl) {
+  if (tiers.empty()) throw ConfigError("dcache: a Cache without tiers; expected at least one");
+  if (near_ttl_ <= Duration(0)) throw ConfigError("dcache: near_ttl is not above zero");
+  engine::key_prefix(space_, "f");  // Throws for a namespace that no store would take.
+  near_ = is_memory(tiers.front());
+  std::vector<engine::TierOptions> far;
+  for (std::size_t at = near_ ? 1 : 0; at < tiers.size(); ++at) {
+    if (is_memory(tiers[at])) {
+      throw ConfigError("dcache: memory: is tier " + std::to_string(at + 1) +
+                        " of a Cache; expected it first: it is the nearest");
+    }
+    far.push_back(far_tier(std::move(tiers[at])));
+  }
+  if (near_ && tiers.front().url != "memory:") {
+    throw ConfigError("dcache: " + tiers.front().url +
+                      " has options; in C++ each function says its own: max_entries, max_weight");
+  }
+  if (far.empty()) return;
+  engine::ChainOptions chain;
+  chain.secret = std::move(options.secret);
+  chain.retain = options.retain;
+  chain.compress_from = options.compress_from;
+  chain.near_ttl = options.near_ttl;
+  chain.on_trouble = std::move(options.on_trouble);
+  chain.clock = options.clock;
+  chain_ = std::make_shared<engine::Chain>(std::move(far), std::move(chain));
+}
+
+std::shared_ptr<engine::FarFunction> Cache::far_function(const std::string& name,
+                                                         std::string_view version) const {
+  if (name.empty()) {
+    throw ConfigError(
+        "dcache: a function of a Cache has no name; expected one, under which its results are "
+        "kept");
+  }
+  return std::make_shared<engine::FarFunction>(chain_, space_, name, version);
+}
+
+void Cache::check() const {
+  if (chain_) chain_->check();
+}
+
+std::vector<engine::TierStats> Cache::stats() const {
+  return chain_ ? chain_->stats() : std::vector<engine::TierStats>();
+}
+
+void Cache::close() const noexcept {
+  if (chain_) chain_->close();
+}
+
+}  // namespace dcache

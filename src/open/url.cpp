@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// RFC 3986, as far as stores are named by it.
+#include <algorithm>
+#include <utility>
+
+#include "dcache/engine/open.hpp"
+#include "dcache/error.hpp"
+
+namespace dcache::engine {
+namespace {
+
+int digit(char letter) noexcept {
+  if (letter >= '0' && letter <= '9') return letter - '0';
+  letter = static_cast<char>(letter | 32);
+  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    out += escape ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])) : text[i];
+    if (escape) i += 2;
+  }
+  return out;
+}
+
+// What is in front of the first `mark`, which is taken off with it; all if there is none.
+std::string_view take_until(std::string_view& text, char mark) {
+  const std::size_t at = std::min(text.find(mark), text.size());
+  const std::string_view part = text.substr(0, at);
+  text.remove_prefix(std::min(at + 1, text.size()));
+  return part;
+}
+
+bool is_scheme(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '+' ||
+           letter == '-' || letter == '.';
+  });
+}
+
+void parse_authority(std::string_view text, Url& url) {
+  const std::size_t at = text.rfind('@');
+  if (at != std::string_view::npos) {
+    std::string_view login = text.substr(0, at);
+    url.user = unescaped(take_until(login, ':'));
+    url.password = unescaped(login);
+    text.remove_prefix(at + 1);
+  }
+  if (text.starts_with('[')) {  // IPv6.
+    text.remove_prefix(1);
+    url.host = take_until(text, ']');
+    if (text.starts_with(':')) text.remove_prefix(1);
+  } else {
+    url.host = unescaped(take_until(text, ':'));
+  }
+  url.port = text;
+}
+
+}  // namespace
+
+Url Url::parse(std::string_view text) {
+  Url url;
+  url.whole_ = text;
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
+    throw ConfigError(
+        "dcache: expected a URL such as file:///var/cache/app or memory:, and got one without a "
+        "scheme: \"" +
+        std::string(text.find('@') == std::string_view::npos ? text : "...") + '"');
+  }
+  url.scheme = text.substr(0, colon);
+  std::string_view rest = text.substr(colon + 1);
+  std::string_view hierarchy = take_until(rest, '?');
+  if (hierarchy.starts_with("//")) {
+    hierarchy.remove_prefix(2);
+    const std::size_t slash = std::min(hierarchy.find('/'), hierarchy.size());
+    parse_authority(hierarchy.substr(0, slash), url);
+    hierarchy.remove_prefix(slash);
+  }
+  url.path = unescaped(hierarchy);
+  while (!rest.empty()) {
+    std::string_view option = take_until(rest, '&');
+    const std::string name = unescaped(take_until(option, '='));
+    url.options[name] = unescaped(option);
+  }
+  return url;
+}
+
+std::string Url::text() const {
+  std::string text = scheme + ':';
+  if (!host.empty() || path.starts_with('/')) text += "//" + host;
+  if (!port.empty()) text += ':' + port;
+  return text + path;
+}
+
+std::string Url::take(const std::string& option, std::string otherwise) {
+  const auto found = options.find(option);
+  if (found == options.end()) return otherwise;
+  std::string value = std::move(found->second);
+  options.erase(found);
+  return value;
+}
+
+bool Url::take_flag(const std::string& option, bool otherwise) {
+  const std::string value = take(option, otherwise ? "true" : "false");
+  if (value == "true" || value == "1" || value == "yes") return true;
+  if (value == "false" || value == "0" || value == "no") return false;
+  throw ConfigError("dcache: " + option + " of " + text() + " is \"" + value +
+                    "\"; expected true or false");
+}
+
+std::uint64_t Url::take_bytes(const std::string& option, std::uint64_t otherwise) {
+  const std::string value = take(option, "");
+  return value.empty() ? otherwise : parse_bytes(value, option + " of " + text());
+}
+
+std::chrono::nanoseconds Url::take_duration(const std::string& option,
+                                            std::chrono::nanoseconds otherwise) {
+  const std::string value = take(option, "");
+  return value.empty() ? otherwise : parse_duration(value, option + " of " + text());
+}
+
+void Url::refuse_others(std::string_view known) const {
+  if (options.empty()) return;
+  throw ConfigError("dcache: " + text() + " has an option \"" + options.begin()->first +
+                    "\"; expected one of: " + std::string(known));
+}
+
+}  // namespace dcache::engine

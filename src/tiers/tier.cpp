@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "tiers/tier.hpp"
+
+#include <utility>
+
+#include "dcache/error.hpp"
+
+namespace dcache::engine {
+
+Tier::Tier(TierOptions given)
+    : options(std::move(given)),
+      name(options.backend->name()),
+      can(options.backend->capabilities()),
+      budget(options.budget.value_or(options.backend->budget())) {
+  if (options.ttl && *options.ttl <= Duration(0)) {
+    throw ConfigError("dcache: ttl of tier " + name + " is not above zero");
+  }
+  if (budget <= Duration(0)) {
+    throw ConfigError("dcache: budget of tier " + name + " is not above zero");
+  }
+}
+
+bool Tier::available() noexcept {
+  if (breaker_.allows(std::chrono::steady_clock::now())) return true;
+  count(meter.skipped);
+  return false;
+}
+
+bool Tier::settle(const Op& op, const ChainOptions& chain) {
+  const SteadyMoment now = std::chrono::steady_clock::now();
+  const bool completed = op.completed();
+  if (completed && op.trouble().empty()) {
+    breaker_.succeeded(now);
+    return true;
+  }
+  count(meter.failures);
+  if (!completed) count(meter.timeouts);
+  if (completed && op.refused()) throw ConfigError(op.trouble());
+  if (completed && op.reachable()) {
+    breaker_.succeeded(now);
+  } else {
+    breaker_.failed(now);
+  }
+  tell(completed ? op.trouble() : name + " did not answer in time", chain);
+  return false;
+}
+
+void Tier::tell(const std::string& why, const ChainOptions& chain) {
+  constexpr SteadyMoment::duration interval = std::chrono::seconds(10);
+  if (!chain.on_trouble) return;
+  const SteadyMoment::rep now = std::chrono::steady_clock::now().time_since_epoch().count();
+  SteadyMoment::rep told = told_.load(std::memory_order_relaxed);
+  if (told != 0 && now - told < interval.count()) return;
+  if (told_.compare_exchange_strong(told, now)) chain.on_trouble(name, why);
+}
+
+TierStats Tier::stats() const {
+  TierStats stats;
+  stats.name = name;
+  stats.hits = meter.hits.load(std::memory_order_relaxed);
+  stats.misses = meter.misses.load(std::memory_order_relaxed);
+  stats.dead = meter.dead.load(std::memory_order_relaxed);
+  stats.stores = meter.stores.load(std::memory_order_relaxed);
+  stats.refused_stores = meter.refused_stores.load(std::memory_order_relaxed);
+  stats.failures = meter.failures.load(std::memory_order_relaxed);
+  stats.timeouts = meter.timeouts.load(std::memory_order_relaxed);
+  stats.skipped = meter.skipped.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < record_faults; ++i) {
+    stats.faults[i] = meter.faults[i].load(std::memory_order_relaxed);
+  }
+  stats.breaker = breaker_.state();
+  return stats;
+}
+
+}  // namespace dcache::engine

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// A backend and what is around it: before each operation its breaker, after it breaker, meter and
+/// whoever wants to know of trouble.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "dcache/engine/backend.hpp"
+#include "dcache/engine/tiers.hpp"
+
+#include "tiers/breaker.hpp"
+
+namespace dcache::engine {
+
+/// The counters of one tier. Relaxed: nothing is told from their order.
+struct Meter {
+  std::atomic<std::uint64_t> hits{0};
+  std::atomic<std::uint64_t> misses{0};
+  std::atomic<std::uint64_t> dead{0};
+  std::atomic<std::uint64_t> stores{0};
+  std::atomic<std::uint64_t> refused_stores{0};
+  std::atomic<std::uint64_t> failures{0};
+  std::atomic<std::uint64_t> timeouts{0};
+  std::atomic<std::uint64_t> skipped{0};
+  std::array<std::atomic<std::uint64_t>, record_faults> faults{};
+};
+
+inline void count(std::atomic<std::uint64_t>& counter) noexcept {
+  counter.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Thread-safe.
+class Tier {
+ public:
+  explicit Tier(TierOptions options);
+
+  Backend& backend() const noexcept { return *options.backend; }
+  /// Whether to ask it now; counts where not.
+  bool available() noexcept;
+  /// After an operation that was submitted has completed or was abandoned. True: the store
+  /// answered. Throws ConfigError if it can never work.
+  bool settle(const Op& op, const ChainOptions& chain);
+  TierStats stats() const;
+
+  const TierOptions options;
+  const std::string name;
+  const Capabilities can;
+  const Duration budget;
+  Meter meter;
+
+ private:
+  void tell(const std::string& why, const ChainOptions& chain);
+
+  Breaker breaker_;
+  std::atomic<SteadyMoment::rep> told_{0};
+};
+
+}  // namespace dcache::engine

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The steps of the far path, each written once. Between two steps nothing is locked and nothing is
+// borrowed; what an operation says is taken by far_call.cpp.
+#include <algorithm>
+#include <utility>
+
+#include "dcache/engine/tiers.hpp"
+#include "dcache/error.hpp"
+
+#include "tiers/gate.hpp"
+#include "tiers/tier.hpp"
+
+namespace dcache::engine {
+namespace {
+
+bool is_set(const std::atomic<bool>* flag) noexcept {
+  return flag != nullptr && flag->load(std::memory_order_acquire);
+}
+
+SteadyMoment in(std::chrono::nanoseconds span) { return std::chrono::steady_clock::now() + span; }
+
+void name_missed(std::string& missed, const std::string& name) {
+  missed += (missed.empty() ? "" : ", ") + name;
+}
+
+// How often another process is looked at that computes: from one millisecond on, twice as long each
+// time.
+constexpr std::chrono::milliseconds first_pause{1}, longest_pause{20};
+// How long an invalidation waits for writes of this process that are under way. Those that take
+// longer (one may be suspended on this very thread) undo themselves when they end.
+constexpr std::chrono::milliseconds writers_patience{250};
+
+}  // namespace
+
+Walk FarCall::look(Look how) {
+  explains_ = how.explains;
+  for (Walk part = ask_tiers(how); !part.step();) co_await Within(part);
+  const std::optional<std::size_t> leasing =
+      how.writes && how.leases && !found_ ? leasing_tier() : std::nullopt;
+  if (leasing) {
+    for (Walk part = ask_who_computes(how, *leasing); !part.step();) co_await Within(part);
+  }
+  if (!found_ || !how.writes || found_at_ == 0) co_return;
+  for (Walk part = fill_nearer(how); !part.step();) co_await Within(part);
+}
+
+// Each tier once: its mark where that is due, and the record; then a token, from before anything
+// farther is read or computed.
+Walk FarCall::ask_tiers(const Look& how) {
+  for (std::size_t at = 0; at < seen_.size() && !found_; ++at) {
+    const bool reads = how.reads && tier(at).options.reads;
+    const bool writes = how.writes && tier(at).options.writes;
+    if (!reads && !writes) continue;
+    if (!tier(at).available()) {
+      say(at, "left alone: it did not answer lately");
+      continue;
+    }
+    if (const Ref<Op> asked = ask_questions(at, reads)) {
+      submit(at, asked);
+      co_await Completed(*asked);
+      if (!take_answers(at, *asked, how)) continue;
+    }
+    if (found_ || !writes) continue;
+    if (!seen_[at].has_mark) {
+      const Ref<Op> made = ask_new_mark(at, adds_mark(at) ? Verb::add : Verb::put);
+      submit(at, made);
+      co_await Completed(*made);
+      if (!take_new_mark(at, *made)) continue;
+    }
+    if (!seen_[at].has_mark) {  // It was put blindly: is it still ours?
+      const Ref<Op> read = ask_new_mark(at, Verb::get);
+      submit(at, read);
+      co_await Completed(*read);
+      if (!take_new_mark(at, *read)) continue;
+    }
+    if (!tier(at).can.leases) continue;
+    const Ref<Op> watched = ask(at, Verb::watch);
+    submit(at, watched);
+    co_await Completed(*watched);
+    take_token(at, *watched);
+  }
+}
+
+// One process at a time. Who waits looks whether the result has come, and whether the lease is
+// free.
+Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
+  const SteadyMoment give_up = in(how.patience);
+  const Duration budget = seen_[at].budget;
+  for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
+    seen_[at].budget = budget;  // Waiting for others is no fault of the tier's.
+    const Ref<Op> lease = ask(at, Verb::lease);
+    submit(at, lease);
+    co_await Completed(*lease);
+    if (!take_token(at, *lease)) co_return;
+    if (how.reads && tier(at).options.reads) {
+      const Ref<Op> again = ask(at, Verb::get);
+      submit(at, again);
+      co_await Completed(*again);
+      if (!take_answers(at, *again, how) || found_) break;
+    }
+    if (seen_[at].has_lease || std::chrono::steady_clock::now() >= give_up) co_return;
+    say(at, "another process computes it");
+    co_await Until(in(pause));
+  }
+  if (!found_ || !seen_[at].has_lease) co_return;
+  const Ref<Op> released = ask(at, Verb::release);
+  seen_[at].has_lease = false;
+  submit(at, released);
+  co_await Completed(*released);
+  settle(at, *released);
+}
+
+Walk FarCall::fill_nearer(const Look& how) {
+  const Chain::Gate::Inside inside(*function_->chain().gate_, checksum({key_.text}));
+  const std::uint32_t erasures = function_->chain().gate_->erasures(checksum({key_.text}));
+  for (std::size_t at = found_at_; at-- > 0 && !is_set(how.detached);) {
+    Late late;
+    const Ref<Op> written = write(at, copy_, false, late);
+    if (!written) continue;
+    submit(at, written);
+    co_await Completed(*written, &late);
+    take_stored(at, *written);
+    if (const Ref<Op> undone = undo(at, *written, erasures)) {
+      submit(at, undone);
+      co_await Completed(*undone);
+      settle(at, *undone);
+    }
+  }
+}
+
+Walk FarCall::store(Result result, const std::atomic<bool>* detached) {
+  const Chain::Gate::Inside inside(*function_->chain().gate_, checksum({key_.text}));
+  const std::uint32_t erasures = function_->chain().gate_->erasures(checksum({key_.text}));
+  for (std::size_t at = seen_.size(); at-- > 0 && !refused_ && !is_set(detached);) {
+    Late late;
+    const Ref<Op> written = write(at, result, false, late);
+    if (!written) continue;
+    submit(at, written);
+    co_await Completed(*written, &late);
+    take_stored(at, *written);
+    if (const Ref<Op> undone = undo(at, *written, erasures)) {
+      submit(at, undone);
+      co_await Completed(*undone);
+      settle(at, *undone);
+    }
+  }
+}
+
+Walk FarCall::put(Result result) {
+  Chain::Gate& gate = *function_->chain().gate_;
+  const std::uint64_t hash = checksum({key_.text});
+  const Chain::Gate::Erasing erasing(gate, hash);
+  const SteadyMoment writers_gone = in(writers_patience);
+  while (gate.busy(hash) && std::chrono::steady_clock::now() < writers_gone) {
+    co_await Until(in(first_pause));
+  }
+  const Chain::Gate::Inside inside(gate, hash);
+  std::string missed;
+  for (std::size_t at = seen_.size(); at-- > 0;) {
+    if (!tier(at).options.writes && !tier(at).options.reads) continue;
+    Late late;
+    const Ref<Op> written = write(at, result, true, late);
+    if (!written) {
+      name_missed(missed, tier(at).name);
+      continue;
+    }
+    submit(at, written);
+    co_await Completed(*written, &late);
+    if (!take_stored(at, *written)) name_missed(missed, tier(at).name);
+  }
+  if (!missed.empty()) {
+    throw TierError("dcache: put did not reach " + missed + ": what is there is served further on");
+  }
+}
+
+Walk FarCall::erase() {
+  Chain::Gate& gate = *function_->chain().gate_;
+  const std::uint64_t hash = checksum({key_.text});
+  const Chain::Gate::Erasing erasing(gate, hash);
+  const SteadyMoment writers_gone = in(writers_patience);
+  while (gate.busy(hash) && std::chrono::steady_clock::now() < writers_gone) {
+    co_await Until(in(first_pause));
+  }
+  std::string missed;
+  for (std::size_t at = seen_.size(); at-- > 0;) {
+    const Ref<Op> erased = ask(at, Verb::erase);
+    submit(at, erased);
+    co_await Completed(*erased);
+    if (!settle(at, *erased)) name_missed(missed, tier(at).name);
+  }
+  if (!missed.empty()) {
+    throw InvalidationError(
+        "dcache: invalidation did not reach " + missed +
+        ": what is there may be served again; say it once more when it answers");
+  }
+}
+
+}  // namespace dcache::engine

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// A plugin that is built outside of the tree, from the public header alone, passes the suite.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "dcache/cache.hpp"
+#include "dcache/engine/open.hpp"
+#include "dcache/error.hpp"
+#include "dcache/testing/backend_suite.hpp"
+#include "support/folder.hpp"
+
+namespace {
+
+using dcache::ConfigError;
+using dcache::engine::load_plugin;
+using dcache::engine::open_backend;
+using dcache::test::Folder;
+
+// Built once, from copies in a folder of its own.
+const std::string& shelf() {
+  static const Folder folder;
+  static const std::string path = [] {
+    std::filesystem::create_directories(folder / "include/dcache");
+    std::filesystem::copy(DCACHE_SOURCES "/include/dcache/plugin.h", folder / "include/dcache");
+    std::filesystem::copy(DCACHE_SOURCES "/examples/plugin/shelf.c", folder.path());
+    const std::string command = "cd " + folder.path() +
+                                " && cc -std=c99 -Wall -Werror -shared -fPIC -Iinclude shelf.c "
+                                "-o shelf.so -D_POSIX_C_SOURCE=200809L";
+    if (std::system(command.c_str()) != 0) return std::string();
+    load_plugin(folder / "shelf.so");
+    return folder / "shelf.so";
+  }();
+  return path;
+}
+
+TEST(Plugin, PassesTheSuite) {
+  ASSERT_NE(shelf(), "");
+  dcache::testing::BackendRow row;
+  row.make = [] { return open_backend("shelf:"); };
+  for (const auto& check : dcache::testing::backend_checks()) {
+    EXPECT_EQ(check.run(row), "") << check.sentence;
+  }
+}
+
+TEST(Plugin, IsATierLikeAnyOther) {
+  ASSERT_NE(shelf(), "");
+  int runs = 0;
+  const auto f = dcache::Cache("shelf:").memoize("plugged", [&](int n) { return n + ++runs; });
+  EXPECT_EQ(f(1), 2);
+  EXPECT_EQ(f(1), 2);
+}
+
+TEST(Plugin, SaysWhatIsWrongWithAUrl) {
+  ASSERT_NE(shelf(), "");
+  try {
+    open_backend("shelf:x?y=z");
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "dcache: shelf:x: expected shelf: and nothing else");
+  }
+}
+
+TEST(Plugin, IsRefusedIfItIsNone) {
+  const Folder folder;
+  EXPECT_THROW(load_plugin(folder / "missing.so"), ConfigError);
+  std::ofstream(folder / "text.so") << "no library";
+  EXPECT_THROW(load_plugin(folder / "text.so"), ConfigError);
+  EXPECT_THROW(load_plugin("libm.so.6"), ConfigError);
+  ASSERT_NE(shelf(), "");
+  EXPECT_THROW(load_plugin(shelf()), ConfigError);  // Its scheme is taken.
+}
+
+TEST(Urls, AreTakenApart) {
+  const auto url =
+      dcache::engine::Url::parse("redis://me:se%2Fcret@[::1]:6379/0?timeout=50ms&x=%20");
+  EXPECT_EQ(url.scheme, "redis");
+  EXPECT_EQ(url.user, "me");
+  EXPECT_EQ(url.password, "se/cret");
+  EXPECT_EQ(url.host, "::1");
+  EXPECT_EQ(url.port, "6379");
+  EXPECT_EQ(url.path, "/0");
+  EXPECT_EQ(url.options.at("timeout"), "50ms");
+  EXPECT_EQ(url.options.at("x"), " ");
+  EXPECT_EQ(url.text().find("cret"), std::string::npos);
+}
+
+TEST(Urls, NeverPutASecretIntoAMessage) {
+  for (const char* text :
+       {"me:secret@host/0", "nowhere://me:secret@host/0", "file://me:secret@/x?y=1"}) {
+    try {
+      open_backend(text);
+      FAIL() << text;
+    } catch (const ConfigError& error) {
+      EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(Texts, AreSizesAndDurations) {
+  using dcache::engine::parse_bytes;
+  using dcache::engine::parse_duration;
+  using namespace std::chrono_literals;
+  EXPECT_EQ(parse_bytes("4096", "n"), 4096U);
+  EXPECT_EQ(parse_bytes("1GB", "n"), 1'000'000'000U);
+  EXPECT_EQ(parse_bytes("1.5MiB", "n"), 1'572'864U);
+  EXPECT_EQ(parse_duration("90", "n"), 90s);
+  EXPECT_EQ(parse_duration("1h30m", "n"), 90min);
+  EXPECT_EQ(parse_duration("50ms", "n"), 50ms);
+  for (const char* text : {"", "x", "1x", "-1", "1h30", "1e99d", "1 s"}) {
+    EXPECT_THROW(parse_duration(text, "n"), ConfigError) << text;
+    EXPECT_THROW(parse_bytes(text, "n"), ConfigError) << text;
+  }
+}
+
+}  // namespace

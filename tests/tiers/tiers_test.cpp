@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Far tiers that are slow, down or late: no caller fails, none waits beyond a tier's budget,
+// nothing that was invalidated comes back.
+#include "dcache/engine/tiers.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "dcache/cache.hpp"
+#include "dcache/error.hpp"
+#include "support/store.hpp"
+
+#include "tiers/breaker.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using dcache::Cache;
+using dcache::engine::Breaker;
+using dcache::engine::SteadyMoment;
+using dcache::test::Store;
+
+using Temper = Store::Temper;
+
+std::chrono::nanoseconds took(const auto& run) {
+  const auto begun = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::steady_clock::now() - begun;
+}
+
+int twice(int n) { return 2 * n; }
+
+TEST(FarTiers, HoldACallerNoLongerThanTheirBudget) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({store}).memoize("twice", twice);
+  store->set(Temper::slow);
+  EXPECT_LT(took([&] { EXPECT_EQ(f(1), 2); }), 5s);
+  EXPECT_GE(f.far_stats()[0].timeouts, 1U);
+}
+
+TEST(FarTiers, AreLeftAloneAfterFiveFailuresAndAskedAgainLater) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({store}).memoize("twice", twice);
+  store->set(Temper::down);
+  for (int n = 0; n < 100; ++n) EXPECT_EQ(f(n), 2 * n);
+  EXPECT_LE(store->asked(), 10U);
+  EXPECT_STREQ(f.far_stats()[0].breaker, "open");
+  EXPECT_GT(f.far_stats()[0].skipped, 50U);
+  store->set(Temper::fine);
+  for (int tries = 0; tries < 400 && f.far_stats()[0].hits == 0; ++tries) {
+    std::this_thread::sleep_for(10ms);
+    f(1);
+  }
+  EXPECT_STREQ(f.far_stats()[0].breaker, "closed");
+  EXPECT_GT(f.far_stats()[0].hits, 0U);
+}
+
+TEST(FarTiers, GoOnWithTheOthersWhenOneIsDown) {
+  const auto near = std::make_shared<Store>("near"), far = std::make_shared<Store>("far");
+  const auto f = Cache({near, far}).memoize("twice", twice);
+  near->set(Temper::down);
+  f(1);
+  f(1);
+  EXPECT_EQ(f.far_stats()[1].hits, 1U);
+}
+
+TEST(FarTiers, EraseAgainAWriteThatEndsAfterAnInvalidation) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({store}).memoize("twice", twice);
+  f(0);  // The mark is known from here on.
+  const auto g = Cache({store}).memoize("twice", [&](int n) {
+    store->set(Temper::slow);  // The write will hang.
+    return 2 * n;
+  });
+  g(0);
+  EXPECT_EQ(g(1), 2);
+  EXPECT_GE(store->held(), 1U);
+  EXPECT_THROW(g.invalidate(1), dcache::InvalidationError);
+  store->release();
+  EXPECT_EQ(f.peek(1), std::nullopt);
+  EXPECT_EQ(store->kept().size(), 2U);  // The mark, and the record of f(0).
+}
+
+TEST(FarTiers, LetAnInvalidationWaitForAWriteThatIsUnderWay) {
+  const auto store = std::make_shared<Store>();
+  store->budget_of_a_call = 5s;
+  const auto f = Cache({store}).memoize("twice", [&](int n) {
+    if (n == 1) store->set(Temper::slow);
+    return 2 * n;
+  });
+  f(0);
+  std::thread leader([&] { EXPECT_EQ(f(1), 2); });
+  while (store->held() == 0) std::this_thread::sleep_for(1ms);
+  std::thread other([&] { f.invalidate(1); });
+  std::this_thread::sleep_for(50ms);
+  store->release();
+  leader.join();
+  other.join();
+  EXPECT_EQ(f.peek(1), std::nullopt);
+}
+
+TEST(FarTiers, NeverServeARecordFromBeforeAClearThatCameWhileItsBodyRan) {
+  const auto store = std::make_shared<Store>();
+  const auto other = Cache({store}).memoize("twice", twice);
+  const auto f = Cache({store}).memoize("twice", [&](int n) {
+    if (n == 1) other.clear();  // In another process, as far as the store knows.
+    return 2 * n;
+  });
+  f(0);
+  f(1);
+  EXPECT_EQ(other.peek(1), std::nullopt);
+  EXPECT_EQ(other.peek(0), std::nullopt);
+}
+
+TEST(FarTiers, MakeNoMarksAnewThatAreThere) {
+  const auto store = std::make_shared<Store>();
+  for (int i = 0; i < 5; ++i) Cache({store}).memoize("twice", twice)(i);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Cache({store}).memoize("twice", twice).peek(i), 2 * i);
+  }
+}
+
+TEST(FarTiers, PassOnWhatTheBodyThrowsAndStoreNothing) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({"memory:", store}).memoize("fails", [](int) -> int {
+    throw std::runtime_error("no");
+  });
+  EXPECT_THROW(f(1), std::runtime_error);
+  EXPECT_LE(store->kept().size(), 1U);  // A mark.
+}
+
+TEST(FarTiers, AskAFartherOneAgainAfterNearTtl) {
+  dcache::ManualClock clock;
+  const auto own = std::make_shared<Store>("own"), shared = std::make_shared<Store>("shared");
+  const dcache::CacheOptions options{.near_ttl = 5s, .clock = &clock};
+  const auto f = Cache({own, shared}, options).memoize("twice", twice, {.clock = &clock});
+  const auto other = Cache({shared}, options).memoize("twice", twice, {.clock = &clock});
+  f(1);
+  other.put(7, 1);
+  EXPECT_EQ(f(1), 2);
+  clock.advance(6s);
+  EXPECT_EQ(f(1), 7);
+}
+
+TEST(FarTiers, HoldACallByTheirBudgetForGetAndPutTogether) {
+  const auto store = std::make_shared<Store>();
+  store->budget_of_a_call = 1s;
+  const auto f = Cache({store}).memoize("twice", twice);
+  f(0);
+  store->set(Temper::slow);
+  EXPECT_LT(took([&] { EXPECT_EQ(f(1), 2); }), 1700ms);
+  store->release();
+}
+
+TEST(FarTiers, KeepNothingOldWhereTheNewDoesNotFit) {
+  const auto store = std::make_shared<Store>();
+  const auto size = std::make_shared<std::size_t>(10);
+  const auto f = Cache({store}, {.compress_from = 0}).memoize("grows", [size](int) {
+    return std::string(*size, 'x');
+  });
+  f(1);
+  *size = std::size_t{65} << 20U;
+  EXPECT_EQ(f.refresh(1).size(), *size);
+  EXPECT_EQ(f.peek(1), std::nullopt);
+}
+
+TEST(FarTiers, TakeMisfitsForMisses) {
+  const auto store = std::make_shared<Store>();
+  Cache({store}).memoize("f", [](int n) { return std::to_string(n); })(1);
+  const auto f = Cache({store}).memoize("f", twice);
+  EXPECT_EQ(f(1), 2);
+  const auto fault = static_cast<std::size_t>(dcache::engine::RecordFault::mismatch);
+  EXPECT_EQ(f.far_stats()[0].faults[fault], 1U);
+}
+
+TEST(FarTiers, AreSafeFromManyThreads) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({"memory:", store}).memoize("twice", twice);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        EXPECT_EQ(f(i % 20), 2 * (i % 20));
+        try {
+          if (i % 7 == 0) f.invalidate(i % 20);
+          if (i % 50 == 0) f.clear();
+        } catch (const dcache::InvalidationError&) {
+          // The store was down.
+        }
+        if (i % 60 == 0) store->set(i % 120 == 0 ? Temper::down : Temper::fine);
+      }
+      store->set(Temper::fine);
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
+TEST(BreakerState, OpensWhenHalfOfManyFail) {
+  Breaker breaker;
+  SteadyMoment now{1000s};
+  for (int i = 0; i < 30; ++i) {
+    if (i % 5 < 2) {
+      breaker.succeeded(now);
+    } else {
+      breaker.failed(now);
+    }
+  }
+  EXPECT_FALSE(breaker.allows(now));
+}
+
+TEST(BreakerState, LetsOneProbeThroughAndDoublesItsPause) {
+  Breaker breaker;
+  SteadyMoment now{1000s};
+  for (int i = 0; i < 5; ++i) breaker.failed(now);
+  EXPECT_FALSE(breaker.allows(now));
+  now += 1300ms;  // A second and a quarter.
+  EXPECT_TRUE(breaker.allows(now));
+  EXPECT_FALSE(breaker.allows(now));
+  breaker.failed(now);
+  EXPECT_FALSE(breaker.allows(now + 1400ms));
+  now += 2600ms;
+  EXPECT_TRUE(breaker.allows(now));
+  breaker.succeeded(now);
+  EXPECT_TRUE(breaker.allows(now));
+  EXPECT_TRUE(breaker.allows(now));
+}
+
+}  // namespace
