@@ -6,6 +6,9 @@ from ._engine import (
     MISSING,
     ConfigError,
     Error,
+    InvalidationError,
+    ModeError,
+    TierError,
     UnkeyableError,
     UnstorableError,
     UsageError,
@@ -19,6 +22,10 @@ __all__ = [
     "ConfigError",
     "Dcache",
     "Error",
+    "InvalidationError",
+    "ModeError",
+    "PickleCodec",
+    "TierError",
     "UnkeyableError",
     "UnstorableError",
     "UsageError",
@@ -35,9 +42,9 @@ cache = Dcache()
 
 def __getattr__(name):
     """What needs modules that `import dcache` alone does without."""
-    if name != "register":
+    if name not in ("register", "PickleCodec"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._values import register
+    from . import _values
 
-    globals()[name] = register
-    return register
+    globals()[name] = getattr(_values, name)
+    return globals()[name]

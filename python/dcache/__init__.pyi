@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, overload, type_check_only
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, overload, type_check_only
 
 from typing_extensions import ParamSpec, Self, Unpack
 
@@ -11,12 +11,19 @@ from ._engine import (
     ConfigError,
     Error,
     Function,
+    InvalidationError,
+    ModeError,
+    TierError,
     UnkeyableError,
     UnstorableError,
     UsageError,
     clear_all,
 )
+from .backends import Backend as _Backend
+from .backends import Base as _Base
+from .backends import FileBackend as _FileBackend
 from .backends import InMemoryBackend as _InMemoryBackend
+from .backends import Tier as _Tier
 from .testing import ManualClock as _ManualClock
 
 __all__ = [
@@ -25,6 +32,10 @@ __all__ = [
     "ConfigError",
     "Dcache",
     "Error",
+    "InvalidationError",
+    "ModeError",
+    "PickleCodec",
+    "TierError",
     "UnkeyableError",
     "UnstorableError",
     "UsageError",
@@ -44,8 +55,28 @@ _Duration: TypeAlias = float | timedelta | str
 _Mode: TypeAlias = Literal["normal", "read-only", "refresh", "bypass", "offline"]
 
 @type_check_only
+class _Mapping(Protocol):
+    """A mapping of text to bytes."""
+
+    def __getitem__(self, key: str, /) -> Any: ...
+    def __setitem__(self, key: str, value: bytes, /) -> Any: ...
+
+# Where results are kept: a backend, a URL or a mapping.
+_Far: TypeAlias = _FileBackend | _Backend | _Base | str | _Mapping
+_Store: TypeAlias = _InMemoryBackend | _Far
+
+@type_check_only
+class Codec(Protocol):
+    """How results become bytes."""
+
+    @property
+    def name(self) -> str: ...
+    def encode(self, value: Any, /) -> bytes: ...
+    def decode(self, data: bytes, /) -> Any: ...
+
+@type_check_only
 class Options(TypedDict, total=False):
-    """What `dcache` and a `Cache` take by name."""
+    """What `dcache` and the functions of a `Cache` take by name."""
 
     maxsize: int | None
     typed: bool
@@ -68,6 +99,21 @@ class Options(TypedDict, total=False):
     name: str | None
     version: str | None
     namespace: str | None
+    codec: Codec | None
+    on_unstorable: Literal["warn", "raise", "ignore"]
+
+@type_check_only
+class _Chained(Options, total=False):
+    near_ttl: _Duration | None
+    secret: str | bytes | None
+    retain: _Duration | None
+    require: bool
+
+@type_check_only
+class TierOptions(_Chained, total=False):
+    """What a `Cache` takes by name."""
+
+    multiple: Iterable[_Store | _Tier] | None
 
 @type_check_only
 class Decorator:
@@ -81,9 +127,12 @@ class Decorator:
     def __call__(self, function: Callable[_P, _R], /) -> Function[_P, _R]: ...
 
 class Cache:
-    """A cache that many functions share: `cache = dcache(InMemoryBackend())`, then `@cache`."""
+    """A cache that many functions share: `cache = dcache(FileBackend(...))`, then `@cache`."""
 
-    def __init__(self, backend: _InMemoryBackend, **options: Unpack[Options]) -> None: ...
+    def __init__(self, backend: _Store | None = None, **options: Unpack[TierOptions]) -> None: ...
+    def check(self) -> None: ...
+    def stats(self) -> list[dict[str, Any]]: ...
+    def close(self) -> None: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[_P, Coroutine[Any, Any, _R]], /, **options: Unpack[Options]
@@ -95,8 +144,19 @@ class Cache:
     @overload
     def __call__(self, /, **options: Unpack[Options]) -> Decorator: ...
 
+class PickleCodec:
+    """Results as signed pickles."""
+
+    name: str
+    secret: bytes
+    def __init__(self, *, secret: str | bytes) -> None: ...
+    def encode(self, value: Any) -> bytes: ...
+    def decode(self, data: bytes) -> Any: ...
+
 @overload
-def dcache(backend: _InMemoryBackend, /, **options: Unpack[Options]) -> Cache: ...
+def dcache(backend: _Store, /, **options: Unpack[TierOptions]) -> Cache: ...
+@overload
+def dcache(*, multiple: Iterable[_Store | _Tier], **options: Unpack[_Chained]) -> Cache: ...
 @overload
 def dcache(  # type: ignore[overload-overlap]
     function: Callable[_P, Coroutine[Any, Any, _R]], /, **options: Unpack[Options]
@@ -105,7 +165,13 @@ def dcache(  # type: ignore[overload-overlap]
 def dcache(function: Callable[_P, _R], /, **options: Unpack[Options]) -> Function[_P, _R]: ...
 @overload
 def dcache(**options: Unpack[Options]) -> Decorator: ...
-def configure(*, mode: _Mode | None = None) -> None: ...
+def configure(
+    backend: _Store | None = None,
+    /,
+    *,
+    multiple: Iterable[_Store | _Tier] | None = None,
+    mode: _Mode | None = None,
+) -> None: ...
 
 _T = TypeVar("_T")
 _C = TypeVar("_C", bound=type)
@@ -133,11 +199,11 @@ class disabled:
 
 # The names of the first version.
 class Dcache(Cache):
-    """The first version's name of `dcache(InMemoryBackend())`."""
+    """The first version's name of `dcache(backend)`."""
 
     def __init__(
         self,
-        backend: _InMemoryBackend | None = None,
+        backend: _Store | None = None,
         key: Callable[..., object] | None = None,
     ) -> None: ...
 

@@ -8,8 +8,9 @@ miss, when `asyncio` is there already if it is what runs.
 import contextlib
 import contextvars
 import sys
+import time
 
-from ._engine import inside
+from ._engine import Error, inside
 
 LEAD, WAIT, LANDED, THROUGH, AGAIN = range(5)
 _tasks: set[object] = set()  # A loop holds its tasks weakly.
@@ -33,6 +34,50 @@ async def refresh(miss):
     """Computes anew; what runs for this call is detached."""
     miss.restart()
     return await _lead(miss)
+
+
+async def invalidate(miss):
+    """Forgets the call, far to near; what runs for it before, or begins meanwhile, is detached."""
+    before = miss.detach()
+    try:
+        error = await _far_verb(miss, miss.erase_far)
+    finally:  # Also of one that is cancelled: far tiers may have forgotten it.
+        erased = miss.erase_near()
+        after = miss.detach()
+    if error is not None:
+        raise error
+    return before or erased or after
+
+
+async def put(miss, value):
+    """Keeps a value for the call, far to near; it wins over what runs."""
+    miss.detach()
+    try:
+        error = await _far_verb(miss, miss.prepare_far, lambda: miss.put_far(value))
+    except BaseException:
+        miss.erase_near()
+        miss.detach()
+        raise
+    miss.put_near(value)
+    miss.detach()
+    if error is not None:
+        raise error
+
+
+async def peek(miss):
+    """What the call would return without computing, or MISSING."""
+    if miss.peek_far():
+        await _walk(miss)
+    return miss.peeked()
+
+
+async def _far_verb(miss, *steps):
+    try:
+        for begins in steps:
+            if begins():
+                await _walk(miss)
+    except Error as error:  # For after memory has followed: that does in any case.
+        return error
 
 
 async def serve_stale(miss, stale, seconds):
@@ -59,7 +104,14 @@ async def _lead(miss):
     token = inside.set(mark)
     try:
         try:
+            if miss.look_far():
+                await _walk(miss)
+                found = miss.take_far()
+                if found is not None:
+                    return found[0]
             result = await miss.body()
+            if miss.store_far(result):
+                await _walk(miss)
         finally:
             _reset(token)
     except BaseException as error:
@@ -76,9 +128,29 @@ def _reset(token):
         inside.reset(token)
 
 
-async def _wait(miss, seconds=None):
+async def _walk(miss):
+    """Goes through the far tiers, step by step, and never blocks the loop for them."""
+    while (seconds := miss.step_far()) is not None:
+        loop = _running_loop()
+        if loop is None:  # Trio, or nobody's: it cannot be woken.
+            time.sleep(min(seconds, 0.001))
+            continue
+        future = loop.create_future()
+        timer = loop.call_later(seconds, _tell, future)
+        try:
+            miss.wake_far(future)
+            await future
+        finally:
+            timer.cancel()
+
+
+def _running_loop():
     asyncio = sys.modules.get("asyncio")
-    loop = asyncio._get_running_loop() if asyncio else None
+    return asyncio._get_running_loop() if asyncio else None
+
+
+async def _wait(miss, seconds=None):
+    loop = _running_loop()
     if loop is None:
         miss.leave()
         raise RuntimeError(
@@ -122,8 +194,7 @@ def wake(future):
 
 def start(miss, on_background):
     """Refreshes in a task of the loop that runs; False if none does."""
-    asyncio = sys.modules.get("asyncio")
-    loop = asyncio._get_running_loop() if asyncio else None
+    loop = _running_loop()
     if loop is None:
         return False
     task = contextvars.Context().run(loop.create_task, _run(miss, on_background))

@@ -10,17 +10,25 @@ def explain(function, wrapped, facts):
     return "\n".join(
         [
             f"{name}: {_verdict(facts)}",
-            f"  memory: {_entry(facts)} ({facts['entries']:,} entries, {bound})",
+            f"  memory: {_entry(facts)} ({facts['entries']:,} entries, {bound})"
+            if facts["keeps"]
+            else "  memory: keeps nothing",
+            *(f"  {tier}: {said} ({_short(took)})" for tier, said, took in facts["tiers"] or ()),
             f"  flight: {'being computed now' if facts['computing'] else 'nobody computes it'}",
         ]
     )
 
 
 def _verdict(facts):
+    if facts["suspect"]:
+        return "a call asks the far tiers whether what is in memory still holds"
     if facts["there"] and not facts["stale"]:
         return "a call raises what was remembered" if facts["failure"] else "a call is a hit"
     if facts["computing"]:
         return "a call waits for the one who computes it"
+    for tier, said, _ in facts["tiers"] or ():
+        if said.startswith("hit"):
+            return f"a call finds it in {tier}"
     return "a call runs the function"
 
 
@@ -34,6 +42,10 @@ def _entry(facts):
     if facts["fresh_for"] < 0:
         return f"{kind} without ttl"
     return f"{kind}, fresh for {_span(facts['fresh_for'])} more"
+
+
+def _short(seconds):
+    return f"{seconds * 1e6:.0f} us" if seconds < 0.001 else f"{seconds * 1e3:.1f} ms"
 
 
 def _span(seconds):

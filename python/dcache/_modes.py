@@ -5,17 +5,28 @@ import os
 
 from . import _engine
 
-# What concerns far tiers alone is `normal` for near ones.
-_MODES = {"normal": 0, "refresh": 1, "bypass": 2, "read-only": 0, "offline": 0}
+_MODES = {"normal": 0, "refresh": 1, "bypass": 2, "read-only": 3, "offline": 4}
 
 
-def configure(*, mode=None):
+def configure(backend=None, /, *, multiple=None, mode=None):
     """Change what this process does with its caches, from the next call on.
 
+    backend, multiple: the far tiers, behind their memory, of functions that name none themselves;
+        "memory:" for none. At start it is what `DCACHE_URL` says.
     mode: "normal"; "refresh" (nothing is read, results are stored); "bypass" (functions are called
-        as if they were not decorated); "read-only" and "offline" concern far tiers alone. At start
-        it is what `DCACHE_MODE` says.
+        as if they were not decorated); "read-only" (nothing is written to far tiers); "offline"
+        (far tiers are left alone). At start it is what `DCACHE_MODE` says.
+
+    Raises ConfigError; nothing has changed then.
     """
+    if mode is not None and mode not in _MODES:
+        _set_mode("mode", mode)
+    if backend is not None and multiple is not None:
+        raise _engine.ConfigError("dcache: a backend and multiple=[...]: put it into the list")
+    if backend is not None or multiple is not None:
+        from . import _far
+
+        _far.configure([backend] if multiple is None else list(multiple))
     if mode is not None:
         _set_mode("mode", mode)
 

@@ -31,6 +31,9 @@ def engine_options(
     version,
     namespace,
     clock,
+    codec=None,
+    on_unstorable="warn",
+    far=None,
 ):
     """Raises ConfigError, which names what was expected and what came."""
     _one_of("policy", policy, _POLICIES)
@@ -56,6 +59,14 @@ def engine_options(
         identity=_identity(name=name, version=version, namespace=namespace),
         **_freshness(ttl, stale_for, refresh_ahead, wait, jitter),
     )
+    if far is not None and not typed:
+        from ._far import _UNTYPED
+
+        raise ConfigError(_UNTYPED)
+    if far is not None or codec is not None or on_unstorable != "warn":
+        from ._far import Settings
+
+        options["far"] = Settings(far, codec, on_unstorable)
     return options
 
 

@@ -17,4 +17,6 @@ def reduce(function):
     caller = sys._getframe(1).f_globals.get("__name__", "")
     if not any(name in caller.split(".") for name in _BY_VALUE):
         return function.__qualname__
-    return decorate, (function.__wrapped__, function._options)
+    # Its table is of this process; there it has one of its own.
+    options = {name: value for name, value in function._options.items() if name != "cache"}
+    return decorate, (function.__wrapped__, options)

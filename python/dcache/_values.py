@@ -51,6 +51,40 @@ def register(cls=None, /, *, encode=None, decode=None):
     return cls
 
 
+class PickleCodec:
+    """Results as pickles, for what has no other form: `@cache(codec=PickleCodec(secret=...))`.
+
+    Unpickling runs code, so records are signed with `secret`, at least 16 random bytes, and those
+    that are not are never looked into. Whoever knows the secret can run code in every process that
+    reads them.
+    """
+
+    name = "pickle"
+
+    def __init__(self, *, secret):
+        """Raises ConfigError for a secret that can be guessed."""
+        secret = secret.encode() if isinstance(secret, str) else secret
+        if not isinstance(secret, bytes) or len(secret) < 16:
+            raise ConfigError("dcache: secret of PickleCodec: expected at least 16 random bytes")
+        self.secret = secret
+
+    def encode(self, value):
+        """The pickle of a result."""
+        import pickle
+
+        return pickle.dumps(value, protocol=5)
+
+    def decode(self, data):
+        """The result of a pickle whose signature was found right."""
+        import pickle
+
+        return pickle.loads(data)
+
+    def __repr__(self):
+        """Without the secret."""
+        return "PickleCodec(secret=...)"
+
+
 def codec_of(function):
     """The codec of a function's results."""
     classes = dict(_registered)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Where results are kept. So far: in the memory of this process."""
+"""Where results are kept: in the memory of this process, in files, in a store of your own."""
 
+from ._durations import seconds
 from ._engine import MISSING, ConfigError, SharedTable
 from ._options import MAXSIZE, count
 
-__all__ = ["Base", "InMemory", "InMemoryBackend"]
+__all__ = ["Backend", "Base", "FileBackend", "InMemory", "InMemoryBackend", "Tier", "load_plugin"]
 
 
 class InMemoryBackend:
@@ -29,12 +30,21 @@ class InMemoryBackend:
             raise ConfigError(f'dcache: policy is {policy!r}; expected "adaptive" or "lru"')
         self.maxsize = count("maxsize", maxsize, 1)
         self.max_bytes = count("max_bytes", max_bytes, 1)
-        self._table = SharedTable(
+        self._weigher, self._lru = weigher, policy == "lru"
+        self._table = self._make_table(None)
+
+    def _make_table(self, clock):
+        return SharedTable(
             maxsize=self.maxsize,
             max_bytes=self.max_bytes,
-            weigher=weigher,
-            lru=policy == "lru",
+            weigher=self._weigher,
+            lru=self._lru,
+            clock=clock,
         )
+
+    def __reduce__(self):
+        """By its bounds: another process has another memory."""
+        return _in_memory, (self.maxsize, self.max_bytes, self._weigher, self._lru)
 
     def __repr__(self):
         """Name the bounds."""
@@ -42,6 +52,129 @@ class InMemoryBackend:
         if self.max_bytes is not None:
             bounds.append(f"max_bytes={self.max_bytes!r}")
         return f"{type(self).__name__}({', '.join(bounds)})"
+
+
+def _in_memory(maxsize, max_bytes, weigher, lru):
+    policy = "lru" if lru else "adaptive"
+    return InMemoryBackend(maxsize=maxsize, max_bytes=max_bytes, weigher=weigher, policy=policy)
+
+
+class FileBackend:
+    """Files on a disk of this machine: one for each entry, shared by its processes.
+
+    path: a folder of this user's own, made when it is first used.
+    max_bytes: the most bytes on the disk; a number, or text such as "1GB". A sweep in the
+        background removes what was not used for longest.
+    allow_shared: whether others may be able to write there. What they write is data and is checked,
+        but they decide what functions return, unless records are signed (`secret=`). Without it
+        such a folder is a ConfigError when it is first used.
+
+    Safe with threads, with processes and with processes that are killed. Does no I/O here. Raises
+    ConfigError for what can never work.
+    """
+
+    def __init__(self, path, *, max_bytes="1GB", allow_shared=False):
+        """Raises ConfigError for bounds that can never work."""
+        import os
+
+        from . import _engine
+
+        self.path = os.path.abspath(os.fspath(path)) if os.fspath(path) else ""
+        if isinstance(max_bytes, str):
+            max_bytes = _engine.parse_bytes(max_bytes, "max_bytes")
+        self.max_bytes = count("max_bytes", max_bytes, 1)
+        if self.max_bytes is None:
+            raise ConfigError("dcache: max_bytes is None; expected a bound: a disk is finite")
+        self.allow_shared = bool(allow_shared)
+        self._backend = None
+        self._open()
+
+    def _open(self):
+        if self._backend is None:
+            from . import _engine
+
+            self._backend = _engine.file_backend(self.path, self.max_bytes, self.allow_shared)
+        return self._backend
+
+    def check(self):
+        """Make the folders; raises ConfigError or TierError if they cannot be used."""
+        self._open().check()
+
+    def close(self):
+        """Let go of the folders; each call is a miss from then on."""
+        self._open().close()
+
+    def __reduce__(self):
+        """By path and options; what is open stays here."""
+        return _file_backend, (self.path, self.max_bytes, self.allow_shared)
+
+    def __repr__(self):
+        """Name the path."""
+        return f"{type(self).__name__}({self.path!r}, max_bytes={self.max_bytes!r})"
+
+
+def _file_backend(path, max_bytes, allow_shared):
+    return FileBackend(path, max_bytes=max_bytes, allow_shared=allow_shared)
+
+
+class Backend:
+    """A store of your own: subclass it, with plain methods or with `async def`.
+
+    Keys are text of printable ASCII, at most 250 characters; values are bytes that mean nothing to
+    the store. Methods may raise: that is a miss and a counter. They are called from several
+    threads. `dcache.testing.check_backend` tells whether it does what it has to.
+
+    shared: whether other processes see what this one writes.
+    timeout: what a call may wait for it in all, in seconds.
+    """
+
+    shared = True
+    timeout = 0.1
+
+    def get(self, key: str) -> bytes | None:
+        """What is kept under `key`; None: nothing."""
+        raise NotImplementedError(f"{type(self).__name__} has no get()")
+
+    def put(self, key: str, value: bytes, expires: float | None) -> None:
+        """Keep it, in place of what was there.
+
+        expires: the Unix time in seconds after which it may be dropped; None: never.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no put()")
+
+    def erase(self, key: str) -> None:
+        """Forget it; fine if it is not there."""
+        raise NotImplementedError(f"{type(self).__name__} has no erase()")
+
+    # `add(key, value, expires) -> bool`, put-if-absent, is there if the store has it in one step.
+
+
+class Tier:
+    """A far tier and how it is used: `multiple=[InMemoryBackend(), Tier(backend, ttl="1h")]`.
+
+    ttl: the most that a result is fresh in it.
+    reads, writes: whether it is asked, and whether it is given anything.
+    timeout: what a call may wait for it in all.
+    """
+
+    def __init__(self, backend, *, ttl=None, reads=True, writes=True, timeout=None):
+        """Raises ConfigError for durations that can never work."""
+        self.backend = backend
+        self.ttl = None if ttl is None else seconds("ttl", ttl)
+        self.timeout = None if timeout is None else seconds("timeout", timeout)
+        self.reads, self.writes = bool(reads), bool(writes)
+
+
+def load_plugin(path):
+    """Load a backend from a shared library (`dcache/plugin.h`), for good; returns its URL scheme.
+
+    Raises ConfigError for what is no plugin.
+    """
+    import os
+
+    from . import _engine
+
+    return _engine.load_plugin(os.fspath(path))
 
 
 class Base:

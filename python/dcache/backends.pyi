@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-from collections.abc import Callable
+import os
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Literal
 
-__all__ = ["Base", "InMemory", "InMemoryBackend"]
+__all__ = ["Backend", "Base", "FileBackend", "InMemory", "InMemoryBackend", "Tier", "load_plugin"]
 
 class InMemoryBackend:
     """The near tier: its bounds hold for all functions of one `Cache` together."""
@@ -17,6 +19,51 @@ class InMemoryBackend:
         weigher: Callable[[Any], int] | None = None,
         policy: Literal["adaptive", "lru"] = "adaptive",
     ) -> None: ...
+
+class FileBackend:
+    """Files on a disk of this machine, shared by its processes."""
+
+    path: str
+    max_bytes: int
+    allow_shared: bool
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_bytes: int | str = "1GB",
+        allow_shared: bool = False,
+    ) -> None: ...
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+
+class Backend:
+    """A store of your own: subclass it, with plain methods or with `async def`."""
+
+    shared: bool
+    timeout: float
+    def get(self, key: str) -> bytes | Awaitable[bytes | None] | None: ...
+    def put(self, key: str, value: bytes, expires: float | None) -> Awaitable[None] | None: ...
+    def erase(self, key: str) -> Awaitable[None] | None: ...
+
+class Tier:
+    """A far tier and how it is used."""
+
+    backend: Any
+    ttl: float | None
+    timeout: float | None
+    reads: bool
+    writes: bool
+    def __init__(
+        self,
+        backend: Any,
+        *,
+        ttl: float | timedelta | str | None = None,
+        reads: bool = True,
+        writes: bool = True,
+        timeout: float | timedelta | str | None = None,
+    ) -> None: ...
+
+def load_plugin(path: str | os.PathLike[str]) -> str: ...
 
 # The names of the first version.
 class Base:

@@ -4,7 +4,7 @@
 from . import _engine
 from ._durations import seconds
 
-__all__ = ["ManualClock"]
+__all__ = ["ManualClock", "check_backend"]
 
 
 class ManualClock(_engine.ManualClock):
@@ -13,3 +13,21 @@ class ManualClock(_engine.ManualClock):
     def advance(self, by):
         """Move it forward: seconds, a `timedelta`, or text such as "11m"."""
         self._advance(seconds("by", by, least=0))
+
+
+def check_backend(make, *, value_max=4 << 20):
+    """Raise AssertionError unless the backends that `make()` gives do what every backend has to.
+
+    make: gives another object each time, over the same store: a `dcache.backends.Backend`, a URL, a
+        mapping of text to bytes.
+    value_max: the largest value that it takes, in bytes.
+
+    The suite is the one that the engine's own backends pass.
+    """
+    from ._far import engine_backend
+
+    results = _engine.check_backend(lambda: engine_backend(make()), value_max)
+    wrong = [f"{sentence}: {why}" for sentence, why in results if why]
+    if wrong:
+        raise AssertionError("\n".join(["this backend does not do what it has to:", *wrong]))
+    return [sentence for sentence, _ in results]

@@ -13,6 +13,7 @@ namespace {
 struct SharedTable {
   PyObject_HEAD Table* table;
   PyObject* weigher;
+  PyObject* clock;
 };
 
 struct ClockObject {
@@ -27,11 +28,11 @@ PyTypeObject* type_of_clock = nullptr;
 
 PyObject* make_table(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded([&] {
-    static const char* const names[] = {"maxsize", "max_bytes", "weigher", "lru", nullptr};
-    PyObject *maxsize = Py_None, *max_bytes = Py_None, *weigher = Py_None;
+    static const char* const names[] = {"maxsize", "max_bytes", "weigher", "lru", "clock", nullptr};
+    PyObject *maxsize = Py_None, *max_bytes = Py_None, *weigher = Py_None, *clock = Py_None;
     int lru = 0;
-    if (PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOp", const_cast<char**>(names), &maxsize,
-                                    &max_bytes, &weigher, &lru) == 0) {
+    if (PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOpO", const_cast<char**>(names), &maxsize,
+                                    &max_bytes, &weigher, &lru, &clock) == 0) {
       throw Raised();
     }
     TableOptions options;
@@ -39,8 +40,10 @@ PyObject* make_table(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     options.weight_max = number_of(max_bytes);
     if (weigher != Py_None) options.weigher = Object::shared(weigher);
     options.policy = lru != 0 ? Policy::lru : Policy::adaptive;
+    if (clock != Py_None) options.clock = Object::shared(clock);
     Object self = Object::checked(type->tp_alloc(type, 0));
     as_shared(self.get()).weigher = Object(options.weigher).release();
+    as_shared(self.get()).clock = Object(options.clock).release();
     as_shared(self.get()).table = new Table(options);
     return self.release();
   });
@@ -49,6 +52,7 @@ PyObject* make_table(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 int traverse_table(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(as_shared(self).weigher);
+  Py_VISIT(as_shared(self).clock);
   Table* const table = as_shared(self).table;
   return table == nullptr ? 0 : table->traverse(visit, arg);
 }
@@ -63,6 +67,7 @@ void dealloc_table(PyObject* self) {
   PyObject_GC_UnTrack(self);
   delete as_shared(self).table;
   Py_CLEAR(as_shared(self).weigher);
+  Py_CLEAR(as_shared(self).clock);
   type->tp_free(self);
   Py_DECREF(type);
 }

@@ -27,15 +27,25 @@ struct Coroutine {
 
 Coroutine& as_coroutine(PyObject* self) noexcept { return *reinterpret_cast<Coroutine*>(self); }
 
-Object drive(const char* driver, const Object& miss) {
+Object drive(const char* driver, const Object& miss, PyObject* value = nullptr) {
   const Object module = Object::checked(PyImport_ImportModule("dcache._async"));
-  return Object::checked(PyObject_CallMethod(module.get(), driver, "O", miss.get()));
+  return Object::checked(
+      PyObject_CallMethod(module.get(), driver, value == nullptr ? "O" : "OO", miss.get(), value));
 }
 
 // A result is at hand, or `delegate` is what goes on.
 Object serve(Function& function, const Object& miss, Table::Hit& hit, Object& delegate) {
   const Call& call = miss_of(miss.get()).call();
   if (!hit.review()) return function.hit_with(hit.value());
+  if (function.suspect(hit) && !far_mode().reads) {
+    function.believe(call.question());
+    return function.hit_with(hit.value());
+  }
+  if (function.suspect(hit)) {
+    miss_of(miss.get()).allow_stale();
+    delegate = drive("answer", miss);
+    return Object();
+  }
   const bool fresh = function.fresh(hit);
   const auto wait = function.options().wait;
   if (!fresh && !wait) {
@@ -80,10 +90,19 @@ Object begin_call(Coroutine& self, Object& delegate) {
 Object begin(Coroutine& self, Object& delegate) {
   Function& function = function_of(self.function);
   if (self.verb == Verb::call) return begin_call(self, delegate);
+  const auto miss = [&](Py_ssize_t first) {
+    return make_miss(function, self.args + first, self.count - first, self.names, nullptr);
+  };
+  if (function.far_side()) {
+    if (self.verb == Verb::invalidate) delegate = drive("invalidate", miss(0));
+    if (self.verb == Verb::peek) delegate = drive("peek", miss(0));
+    if (self.verb == Verb::put) delegate = drive("put", miss(1), self.args[0]);
+    if (delegate) return Object();
+  }
   if (self.verb != Verb::refresh) {
     return do_now(function, self.verb, self.args, self.count, self.names);
   }
-  delegate = drive("refresh", make_miss(function, self.args, self.count, self.names, nullptr));
+  delegate = drive("refresh", miss(0));
   return Object();
 }
 

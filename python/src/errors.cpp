@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "errors.hpp"
 
+#include <new>
 #include <string>
+
+#include "dcache/error.hpp"
 
 namespace dcache::python {
 
@@ -9,9 +12,10 @@ Errors errors;
 
 namespace {
 
-bool add(PyObject* module, const char* name, const char* doc, PyObject* also, PyObject*& error) {
+bool add(PyObject* module, const char* name, const char* doc, PyObject* also, PyObject*& error,
+         PyObject* base = nullptr) {
   const std::string full = std::string("dcache.") + name;
-  PyObject* const base = errors.error != nullptr ? errors.error : PyExc_Exception;
+  if (base == nullptr) base = errors.error != nullptr ? errors.error : PyExc_Exception;
   const Object bases =
       Object::owned(also == nullptr ? PyTuple_Pack(1, base) : PyTuple_Pack(2, base, also));
   if (!bases) return false;
@@ -29,7 +33,32 @@ bool prepare_errors(PyObject* module) {
          add(module, "UnkeyableError", "An argument that no key can be made of.", PyExc_TypeError,
              errors.unkeyable) &&
          add(module, "UnstorableError", "A result that has no form in bytes: `result`.",
-             PyExc_TypeError, errors.unstorable);
+             PyExc_TypeError, errors.unstorable) &&
+         add(module, "TierError", "A far tier did not do what it was asked for explicitly.",
+             nullptr, errors.tier) &&
+         add(module, "InvalidationError", "An invalidation did not reach every far tier.", nullptr,
+             errors.invalidation, errors.tier) &&
+         add(module, "ModeError", "The mode of the process forbids what was asked for.", nullptr,
+             errors.mode);
+}
+
+void raise_from(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const InvalidationError& thrown) {
+    PyErr_SetString(errors.invalidation, thrown.what());
+  } catch (const TierError& thrown) {
+    PyErr_SetString(errors.tier, thrown.what());
+  } catch (const ConfigError& thrown) {
+    PyErr_SetString(errors.config, thrown.what());
+  } catch (const UsageError& thrown) {
+    PyErr_SetString(errors.usage, thrown.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& thrown) {
+    PyErr_SetString(errors.error, thrown.what());
+  }
+  throw Raised();
 }
 
 void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument, PyObject* culprit,
@@ -43,7 +72,14 @@ void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument
                                 : std::string(" that holds a ") + Py_TYPE(culprit)->tp_name;
   const char* const lacks =
       far ? "has no canonical form" : "has neither a hash nor a canonical form";
-  if (parameter == nullptr) {
+  const bool is_self =
+      parameter != nullptr && PyUnicode_CompareWithASCIIString(parameter, "self") == 0;
+  if (far && is_self) {
+    PyErr_Format(errors.unkeyable,
+                 "dcache: argument 'self' of %S() is a %s%s, which %s: give its class a "
+                 "__dcache_key__(self), or say what counts with key=",
+                 called, type, holds.c_str(), lacks);
+  } else if (parameter == nullptr) {
     PyErr_Format(errors.unkeyable,
                  "dcache: the key of a call of %S() would be made of a %s%s, which %s: say what "
                  "counts with key=",

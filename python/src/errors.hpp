@@ -2,6 +2,8 @@
 /// The errors that users see, and their sentences: what was expected, what came, the way out.
 #pragma once
 
+#include <exception>
+
 #include "object.hpp"
 
 namespace dcache::python {
@@ -13,11 +15,17 @@ struct Errors {
   PyObject* usage = nullptr;       // Also a TypeError.
   PyObject* unkeyable = nullptr;   // Also a TypeError.
   PyObject* unstorable = nullptr;  // Also a TypeError.
+  PyObject* tier = nullptr;
+  PyObject* invalidation = nullptr;  // A `tier`.
+  PyObject* mode = nullptr;
 };
 extern Errors errors;
 
 /// Makes the classes and adds them to the module. False: a Python error is set.
 bool prepare_errors(PyObject* module);
+
+/// What the engine threw, as an exception of the same name. Throws `Raised`.
+[[noreturn]] void raise_from(const std::exception_ptr& error);
 
 // Each of these sets the interpreter's error.
 

@@ -45,7 +45,7 @@ Function::~Function() {
 
 void Function::become_method() {
   if (method_ || options_.raw || options_.key) return;
-  clear();
+  clear_near();
   method_ = true;
 }
 
@@ -85,6 +85,8 @@ Object Function::call(PyObject* const* args, Py_ssize_t count, PyObject* names) 
 Object Function::call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   switch (current_mode()) {
     case Mode::normal:
+    case Mode::read_only:
+    case Mode::offline:
       break;
     case Mode::refresh:
       return compute(Call(*this, args, count, names), false, true);
@@ -104,6 +106,11 @@ Object Function::answer(const Call& call, Table::Hit& hit) {
   if (!hit && call.question().answer()) table_->find_surely(call.question(), hit, false);
   if (!hit) return compute(call, false, false);
   if (!hit.review()) return hit_with(hit.value());
+  if (suspect(hit)) {
+    if (far_mode().reads) return compute(call, true, false);
+    believe(call.question());
+    return hit_with(hit.value());
+  }
   const bool fresh = this->fresh(hit);
   if (fresh || options_.wait) return serve_or_refresh(call, hit, fresh);
   return compute(call, true, false);
@@ -120,12 +127,17 @@ Object Function::compute(const Call& call, bool may_be_stale, bool blind) {
     return result;
   }
   if (solos_.find(question)) return compute_through(call);
-  if (!may_be_stale && !blind && !question.asked() && runs_quickly()) {
+  FarFlight far(*this, call);
+  if (far && !options_.keeps && !blind && flights_.running(question.hash(), question)) {
+    if (Object found = glance(call)) return found;
+  }
+  if (!far && !may_be_stale && !blind && !question.asked() && runs_quickly()) {
     if (auto result = compute_alone(call)) return std::move(*result);
   }
   // Since the look that missed no Python has run, unless an `==` was asked or we waited.
   bool looked = true;
-  const auto recheck = [&]() -> std::optional<Kept> {
+  const auto recheck = [&](const std::atomic<bool>& detached) -> std::optional<Kept> {
+    if (far) return find_far(far, call, detached, blind ? Sight::blind : Sight::all);
     if (blind || (looked && !question.asked())) return std::nullopt;
     Object found = find_fresh(question);
     return found ? std::optional<Kept>(std::move(found)) : std::nullopt;
@@ -136,7 +148,8 @@ Object Function::compute(const Call& call, bool may_be_stale, bool blind) {
     looked = false;
     return wait_unlocked(flights_, static_cast<Running::Flown&>(flight), limits, Solo::context());
   };
-  const auto answer = engine::coalesce_with(flights(), flight_call(call, recheck), limits, wait);
+  const auto answer =
+      engine::coalesce_with(flights(), flight_call(call, recheck, far), limits, wait);
   if (answer.interrupted) throw Raised();
   if (answer.ran) {
     measured(answer.cost);
@@ -150,6 +163,7 @@ Object Function::compute(const Call& call, bool may_be_stale, bool blind) {
     }
     raise(error);
   }
+  if (far.refresh_due()) refresh_found(call);
   return give(answer.value()->get());
 }
 
@@ -237,10 +251,10 @@ Object Function::find_anything(const Question& question) {
   return hit ? Object::shared(hit.value()) : Object();
 }
 
-Object Function::find_fresh(const Question& question) {
+Object Function::find_fresh(const Question& question, bool confirmed) {
   Table::Hit hit;
   if (options_.keeps) table_->find_surely(question, hit, false);
-  if (!hit) return Object();
+  if (!hit || (confirmed && hit.review())) return Object();
   if (is_failure(hit.value())) return Object::shared(hit.value());
   const engine::Moment fresh_until = options_.freshness.fresh_until(hit.terms());
   if (fresh_until != engine::no_moment && hit.now() >= fresh_until) return Object();
@@ -251,7 +265,7 @@ Object Function::find_fresh(const Question& question) {
 // tries again for a moment.
 Object Function::find_after_failure(const Question& question) {
   Table::Hit hit;
-  table_->find_surely(question, hit, false);
+  if (options_.keeps) table_->find_surely(question, hit, false);
   if (!hit || is_failure(hit.value())) return Object();
   Object found = Object::shared(hit.value());
   if (!fresh(hit)) {
@@ -286,32 +300,60 @@ std::optional<Duration> Function::ttl_of(PyObject* result) const {
   return seconds_of(seconds.get());
 }
 
-void Function::store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
-                     bool absent) {
-  if (!options_.keeps) return;
-  const std::uint64_t version = table_->version();
+std::optional<Life> Function::life_of(PyObject* result) const {
   const bool failure = is_failure(result);
   if (options_.cache_if && !failure) {
     const Object verdict = Object::checked(PyObject_CallOneArg(options_.cache_if.get(), result));
     const int keep = PyObject_IsTrue(verdict.get());
     if (keep < 0) throw Raised();
-    if (keep == 0) return;
+    if (keep == 0) return std::nullopt;
   }
-  engine::Terms terms;
-  const bool ends = failure || options_.ttl || options_.ttl_of;
-  if (const auto ttl = ends ? ttl_of(result) : std::nullopt) {
-    if (*ttl <= Duration(0)) return;
-    const Duration jittered = options_.freshness.jittered(*ttl);
-    const auto after = [&](Duration span) { return table_->near().after(span); };
-    if (failure) {
-      terms.dies = after(jittered);
-    } else {
-      terms = options_.freshness.terms(jittered, after);
+  if (!failure && !options_.ttl && !options_.ttl_of) return Life{};
+  const std::optional<Duration> ttl = ttl_of(result);
+  if (!ttl) return Life{};
+  if (*ttl <= Duration(0)) return std::nullopt;
+  return Life{options_.freshness.jittered(*ttl)};
+}
+
+void Function::store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
+                     bool absent, FarFlight* far) {
+  if (!options_.keeps && far == nullptr) return;
+  if (far != nullptr && far->served_stale()) {  // Nobody tries again for a moment.
+    if (options_.keeps) pause(call.question());
+    return;
+  }
+  const std::uint64_t version = table_->version();
+  const std::optional<Life> life = life_of(result);
+  if (!life) return;
+  bool went_far = false;
+  if (far != nullptr) {
+    if (auto walk = far->store(result, *life, detached, false)) {
+      drive(*walk);
+      went_far = far->stored();
     }
+    if (far->refused()) return;
+  }
+  absent = absent && version == table_->version();  // Nobody's code has stored it meanwhile.
+  store_near(call, result, *life, detached, absent, went_far);
+}
+
+void Function::store_near(const Call& call, PyObject* result, const Life& life,
+                          const std::atomic<bool>* detached, bool absent, bool far) {
+  if (!options_.keeps) return;
+  const bool failure = is_failure(result);
+  const auto after = [&](Duration span) { return table_->near().after(span); };
+  engine::Terms terms;
+  if (life.ttl && failure) {
+    terms.dies = after(*life.ttl);
+  } else if (life.ttl) {
+    terms = options_.freshness.terms(*life.ttl, after);
+  }
+  if (far && far_side_ && !failure) {
+    const auto near_ttl = far_of(far_side_.get())->near_ttl;
+    terms = engine::suspected(terms, near_ttl, options_.freshness.stale_for, after);
   }
   const Object frameless = failure ? make_frameless(result) : Object();
   PyObject* const kept = failure ? frameless.get() : result;
-  absent = absent && version == table_->version();  // Nobody's code has stored it meanwhile.
   table_->store(call.question(), call.make_key(), kept, terms, detached, absent);
 }
 

@@ -15,6 +15,7 @@
 #include "dcache/engine/coalesce.hpp"
 
 #include "call.hpp"
+#include "far.hpp"
 #include "instances.hpp"
 #include "object.hpp"
 #include "options.hpp"
@@ -55,7 +56,12 @@ class Function {
   Object peek(PyObject* const* args, Py_ssize_t count, PyObject* names);
   bool invalidate(PyObject* const* args, Py_ssize_t count, PyObject* names);
   void put(PyObject* result, PyObject* const* args, Py_ssize_t count, PyObject* names);
+  /// Everything, in far tiers by a mark.
   void clear();
+  /// Everything here; far tiers keep what they have.
+  void clear_near();
+  /// The canonical bytes of the arguments.
+  Object canonical(PyObject* const* args, Py_ssize_t count, PyObject* names);
   /// The key of a far tier, as text.
   Object far_key(PyObject* const* args, Py_ssize_t count, PyObject* names);
   /// What the near tier says about this call, as a dict for the package to word.
@@ -132,15 +138,44 @@ class Function {
   bool fresh(const Table::Hit& hit) const noexcept {
     return !hit.review() || hit.now() < options_.freshness.fresh_until(hit.terms());
   }
-  /// Fresh, or nothing; and whatever there is.
-  Object find_fresh(const Question& question);
+  /// What there is could have been changed by another process: far tiers are asked first.
+  bool suspect(const Table::Hit& hit) const noexcept {
+    return far_side_ && hit.review() && fresh(hit);
+  }
+  /// No far tier may be asked: it is believed for a while more.
+  void believe(const Question& question);
+  /// Fresh, or nothing (`confirmed`: nor what is suspect); and whatever there is.
+  Object find_fresh(const Question& question, bool confirmed = false);
   Object find_anything(const Question& question);
   /// What may be served after a failure, or nothing.
   Object find_after_failure(const Question& question);
-  /// Keeps a result under the terms of the options, if they want it kept. Throws `Raised`.
+  /// How long a result is to be kept; nothing: not at all. Throws `Raised`.
+  std::optional<Life> life_of(PyObject* result) const;
+  /// Keeps a result, if the options want it kept, in far tiers, too. Throws `Raised`.
   /// `absent`: the caller knows that the table has no such entry.
   void store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
-             bool absent = false);
+             bool absent = false, FarFlight* far = nullptr);
+  /// `far`: a far tier has it, too.
+  void store_near(const Call& call, PyObject* result, const Life& life,
+                  const std::atomic<bool>* detached, bool absent, bool far);
+  /// Keeps here what a far tier had.
+  void keep_found(const Call& call, PyObject* result, const engine::RecordTimes& times,
+                  engine::WallTime now, const Far& far, const std::atomic<bool>* detached);
+  /// The far tiers of this function; none: it has none. Asks the package once. Throws `Raised`.
+  Object far_side();
+  Object resolve_far(std::uint32_t epoch);
+  /// Of a far tier, or what has come meanwhile; waits. Throws what `fail` throws.
+  std::optional<Kept> find_far(FarFlight& far, const Call& call, const std::atomic<bool>& detached,
+                               Sight sight);
+  /// What was found is old enough for a refresh.
+  void refresh_found(const Call& call);
+  /// What runs for this call is stored nowhere. True: something did.
+  bool detach(const Question& question) {
+    const bool alone = solos_.detach(question.hash());
+    return flights_.detach(question.hash(), question) || alone;
+  }
+  void append_arguments(Canonical& canonical, PyObject* const* args, Py_ssize_t count,
+                        PyObject* names);
   /// A stored object as an answer: counts, copies, raises a remembered failure.
   Object hit_with(PyObject* stored) {
     ++counts_.hits;
@@ -168,12 +203,25 @@ class Function {
   FlightKey flight_key(const Call& call) const;
   /// Runs the body of a plain function; throws what `fail` throws.
   Object run(const Call& call);
+  /// `far`: empty, if there is none.
   template <class Recheck>
-  auto flight_call(const Call& call, Recheck recheck) {
+  auto flight_call(const Call& call, Recheck recheck, FarFlight& far) {
     auto make_key = [this, &call] { return flight_key(call); };
-    auto body = [this, &call] { return Kept(run(call)); };
-    auto commit = [this, &call](const Kept& result, const std::atomic<bool>& detached) {
-      store(call, result.get(), &detached);
+    auto body = [this, &call, &far] {
+      if (!far) return Kept(run(call));
+      far.begin();
+      try {
+        Object result = run(call);
+        far.end();
+        return Kept(std::move(result));
+      } catch (const Failed&) {
+        Object stale = far.stale_instead();
+        if (!stale) throw;
+        return Kept(std::move(stale));
+      }
+    };
+    auto commit = [this, &call, &far](const Kept& result, const std::atomic<bool>& detached) {
+      store(call, result.get(), &detached, false, far ? &far : nullptr);
     };
     return engine::FlightCall{
         call.question().hash(), call.question(), make_key, std::move(recheck), body, commit};
@@ -185,8 +233,6 @@ class Function {
     return weak ? 0 : Arguments::none;
   }
   void blame(const Arguments& arguments) const;
-  void append_arguments(Canonical& canonical, PyObject* const* args, Py_ssize_t count,
-                        PyObject* names);
   void append_argument(Canonical& canonical, PyObject* argument, Py_ssize_t at) const;
   void raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,
                                 bool far) const noexcept;
@@ -195,6 +241,7 @@ class Function {
   Object compute(const Call& call, bool may_be_stale, bool blind);
   std::optional<Object> compute_alone(const Call& call);
   Object compute_through(const Call& call);
+  Object glance(const Call& call);
   bool reusable(PyObject* result) const noexcept;
   Object share(Solo& solo, const Call& call, const Object& result, bool stored);
   // Bodies known to be quicker than the hand-over of a call to another thread need neither a flight
@@ -202,8 +249,12 @@ class Function {
   bool runs_quickly() const noexcept {
     return counts_.misses > runs_to_know && cost_.count() == 0 && !options_.cache_errors;
   }
+  template <class FarVerb>
+  void far_verb(const Call& call, FarVerb&& verb, std::optional<Exception>& error);
   template <class Change>
   bool detach_around(const Question& question, Change&& change);
+  void detach_all() noexcept;
+  Object explain_far(const Call& call);
   Object serve_or_refresh(const Call& call, Table::Hit& hit, bool fresh);
   Object give_specially(PyObject* stored);
   std::optional<Duration> ttl_of(PyObject* result) const;
@@ -224,6 +275,8 @@ class Function {
   Instances instances_;
   std::unique_ptr<Table> own_table_;
   Table* table_;
+  Object far_side_;
+  std::uint32_t far_asked_ = 0;  // In which `far_epoch`.
   Running flights_;
   bool may_fly_ = false;  // Nobody has touched them since they were seen empty.
   Solos solos_;

@@ -56,6 +56,10 @@ PyObject* method_verb(PyObject* self, PyObject* const* args, Py_ssize_t count, P
   return do_verb(self, verb, args, count, names);
 }
 
+PyObject* canonical(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return guarded([&] { return function_of(self).canonical(args, count, names).release(); });
+}
+
 PyObject* invalidate(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   return method_verb<Verb::invalidate>(self, args, count, names);
 }
@@ -105,14 +109,17 @@ PyObject* stats(PyObject* self, PyObject*) {
     const Counts& counts = function.counts();
     const MemoryStats near = function.table().near().stats();
     const auto number = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
+    const Object side = function.far_side();
+    const Object tiers = side ? stats_of_chain(far_of(side.get())->function->chain())
+                              : Object::checked(PyList_New(0));
     return Py_BuildValue(
-        "{sKsKsKsKsKsKs{sKsKsKsKsKsKsKsKsK}}", "hits", number(counts.hits), "misses",
-        number(counts.misses), "waited", number(counts.waited), "stale", number(counts.stale),
-        "refreshes", number(counts.refreshes), "refresh_failures", number(counts.refresh_failures),
-        "memory", "entries", number(near.entries), "weight", number(near.weight), "hits",
-        number(near.hits), "misses", number(near.misses), "inserted", number(near.inserted),
-        "replaced", number(near.replaced), "evicted", number(near.evicted), "expired",
-        number(near.expired), "erased", number(near.erased));
+        "{sOsKsKsKsKsKsKs{sKsKsKsKsKsKsKsKsK}}", "tiers", tiers.get(), "hits", number(counts.hits),
+        "misses", number(counts.misses), "waited", number(counts.waited), "stale",
+        number(counts.stale), "refreshes", number(counts.refreshes), "refresh_failures",
+        number(counts.refresh_failures), "memory", "entries", number(near.entries), "weight",
+        number(near.weight), "hits", number(near.hits), "misses", number(near.misses), "inserted",
+        number(near.inserted), "replaced", number(near.replaced), "evicted", number(near.evicted),
+        "expired", number(near.expired), "erased", number(near.erased));
   });
 }
 
@@ -197,7 +204,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
 int clear(PyObject* self) {
   auto& object = *reinterpret_cast<FunctionObject*>(self);
   Py_CLEAR(object.attributes);
-  if (object.function != nullptr) object.function->clear();
+  if (object.function != nullptr) object.function->clear_near();
   return 0;
 }
 
@@ -236,7 +243,7 @@ PyObject* clear_all(PyObject*, PyObject*) {
   return guarded([&] {
     std::vector<Object> functions;
     for (PyObject* const function : all()) functions.push_back(Object::shared(function));
-    for (const Object& function : functions) function_of(function.get()).clear();
+    for (const Object& function : functions) function_of(function.get()).clear_near();
     Py_RETURN_NONE;
   });
 }
@@ -267,6 +274,9 @@ PyMethodDef methods[] = {
     {"explain", method(method_verb<Verb::explain>), with_arguments,
      "explain($self, /, *args, **kwargs)\n--\n\n"
      "What is known of this call, as text."},
+    {"_canonical", method(canonical), with_arguments,
+     "_canonical($self, /, *args, **kwargs)\n--\n\n"
+     "The bytes of this call's arguments that its far key is made of."},
     {"stats", stats, METH_NOARGS, "stats($self, /)\n--\n\nWhat was counted, as a dict."},
     {"cache_clear", cache_clear, METH_NOARGS,
      "cache_clear($self, /)\n--\n\n"

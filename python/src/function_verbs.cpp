@@ -9,6 +9,7 @@
 #include "failure.hpp"
 #include "function.hpp"
 #include "miss.hpp"
+#include "mode.hpp"
 #include "solo.hpp"
 
 namespace dcache::python {
@@ -16,9 +17,12 @@ namespace dcache::python {
 // A running flight is detached; who comes while this runs joins it.
 Object Function::refresh(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   const Call call(*this, args, count, names);
-  const auto nothing = [] { return std::optional<Kept>(); };
+  FarFlight far(*this, call);
+  const auto prepare = [&](const std::atomic<bool>& detached) {
+    return far ? find_far(far, call, detached, Sight::blind) : std::optional<Kept>();
+  };
   solos_.detach(call.question().hash());
-  const auto answer = engine::refresh_flight(flights(), flight_call(call, nothing), limits());
+  const auto answer = engine::refresh_flight(flights(), flight_call(call, prepare, far), limits());
   ++counts_.refreshes;
   measured(answer.cost);
   if (const std::exception_ptr error = answer.error()) raise(error);
@@ -27,8 +31,20 @@ Object Function::refresh(PyObject* const* args, Py_ssize_t count, PyObject* name
 
 Object Function::peek(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   const Call call(*this, args, count, names);
-  const Object found = find_fresh(call.question());
-  return found && !is_failure(found.get()) ? give(found.get()) : Object();
+  const bool asks = static_cast<bool>(far_side());
+  const Object sure = find_fresh(call.question(), asks);
+  if (sure) return is_failure(sure.get()) ? Object() : give(sure.get());
+  if (!asks) return Object();
+  FarFlight far(*this, call);
+  Object suspect = find_fresh(call.question());
+  const auto given = [this](const Object& object) {
+    return object && !is_failure(object.get()) ? give(object.get()) : Object();
+  };
+  if (!far) return given(suspect);
+  engine::Walk walk = far.peek();
+  drive(walk);
+  Object found = far.found();
+  return found || !far.unreachable() ? found : given(suspect);
 }
 
 // As `Flights::invalidate`: nothing that began before the change, or during it, is stored after.
@@ -44,17 +60,89 @@ bool Function::invalidate(PyObject* const* args, Py_ssize_t count, PyObject* nam
   const Call call(*this, args, count, names);
   const Question& question = call.question();
   bool erased = false;
-  const bool detached = detach_around(question, [&] { erased = table_->erase(question); });
-  return erased || detached;
+  std::optional<Exception> error;
+  const bool detached = detach_around(question, [&] {
+    far_verb(
+        call,
+        [](FarFlight& far) {
+          engine::Walk walk = far.erase();
+          drive(walk);
+        },
+        error);
+    erased = table_->erase(question);
+  });
+  if (error) {
+    error->raise();
+    throw Raised();
+  }
+  return erased || detached || far_side_;
 }
 
 void Function::put(PyObject* result, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   const Call call(*this, args, count, names);
   const Question& question = call.question();
-  detach_around(question, [&] { store(call, result, nullptr); });
+  std::optional<Exception> error;
+  detach_around(question, [&] {
+    const std::optional<Life> life = life_of(result);
+    if (!life) return;
+    bool went_far = false;
+    far_verb(
+        call,
+        [&](FarFlight& far) {
+          engine::Walk prepared = far.look(nullptr, Sight::blind);
+          drive(prepared);
+          if (auto walk = far.store(result, *life, nullptr, true)) {
+            drive(*walk);
+            went_far = far.stored();
+          }
+        },
+        error);
+    store_near(call, result, *life, nullptr, false, went_far);
+  });
+  if (error) {
+    error->raise();
+    throw Raised();
+  }
+}
+
+// What concerns far tiers. Its error is for after the near tier has followed: that does in any
+// case.
+template <class FarVerb>
+void Function::far_verb(const Call& call, FarVerb&& verb, std::optional<Exception>& error) {
+  try {
+    if (!far_side()) return;
+    require_far_writes();
+    FarFlight far(*this, call);
+    if (far) verb(far);
+  } catch (const Raised&) {
+    error = Exception::take();
+  }
 }
 
 void Function::clear() {
+  std::optional<Exception> error;
+  try {
+    if (const Object side = far_side()) {
+      require_far_writes();
+      detach_all();
+      engine::Walk walk = far_of(side.get())->function->clear();
+      drive(walk);
+    }
+  } catch (const Raised&) {
+    error = Exception::take();
+  }
+  clear_near();
+  if (!error) return;
+  error->raise();
+  throw Raised();
+}
+
+void Function::detach_all() noexcept {
+  solos_.detach_all();
+  flights_.detach_all();
+}
+
+void Function::clear_near() {
   solos_.detach_all();
   flights_.invalidate_all([&] {
     if (own_table_) {
@@ -67,10 +155,23 @@ void Function::clear() {
   counts_ = {};
 }
 
+Object Function::canonical(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  Canonical canonical;
+  append_arguments(canonical, args, count, names);
+  const std::string& bytes = canonical.bytes();
+  return Object::checked(
+      PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+}
+
 Object Function::far_key(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Canonical canonical;
   append_arguments(canonical, args, count, names);
   const std::string& bytes = canonical.bytes();
+  if (far_side_ && !canonical.names_main()) {
+    const engine::FarKey key = far_of(far_side_.get())->function->key(bytes);
+    return Object::checked(
+        PyUnicode_FromStringAndSize(key.text.data(), static_cast<Py_ssize_t>(key.text.size())));
+  }
   const Object module = Object::checked(PyImport_ImportModule("dcache._identity"));
   return Object::checked(PyObject_CallMethod(
       module.get(), "key", "OOy#O", wrapped_.get(), options_.identity.get(), bytes.data(),
@@ -134,14 +235,20 @@ Object Function::explain(PyObject* const* args, Py_ssize_t count, PyObject* name
   const bool there = static_cast<bool>(hit);
   solos_.find(question);
   if (flights_.running(question.hash(), question)) flying = 1;
+  const bool suspected = hit && suspect(hit);
+  hit = Table::Hit();
+  const Object tiers = explain_far(call);
   return Object::checked(Py_BuildValue(
-      "{sOsOsOsdsdsOsn}", "there", there ? Py_True : Py_False, "stale", stale ? Py_True : Py_False,
-      "failure", failure ? Py_True : Py_False, "fresh_for", age, "dies_in", dies, "computing",
-      flying > 0 ? Py_True : Py_False, "entries", static_cast<Py_ssize_t>(table_->size())));
+      "{sOsOsOsOsOsOsdsdsOsn}", "tiers", tiers.get(), "keeps", options_.keeps ? Py_True : Py_False,
+      "suspect", suspected ? Py_True : Py_False, "there", there ? Py_True : Py_False, "stale",
+      stale ? Py_True : Py_False, "failure", failure ? Py_True : Py_False, "fresh_for", age,
+      "dies_in", dies, "computing", flying > 0 ? Py_True : Py_False, "entries",
+      static_cast<Py_ssize_t>(table_->size())));
 }
 
 int Function::traverse(visitproc visit, void* arg) {
   Py_VISIT(wrapped_.get());
+  Py_VISIT(far_side_.get());
   const auto look = [&](PyObject* object) { return object == nullptr ? 0 : visit(object, arg); };
   if (const int stopped = options_.each(look)) return stopped;
   if (const int stopped = signature_.traverse(visit, arg)) return stopped;
@@ -150,7 +257,7 @@ int Function::traverse(visitproc visit, void* arg) {
 
 void Function::retire() {
   instances_.disown();
-  clear();
+  clear_near();
 }
 
 std::size_t Function::entries() {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <exception>
-#include <new>
 
 #include "errors.hpp"
 #include "object.hpp"
@@ -17,10 +16,11 @@ PyObject* guarded(Run&& run) {
   try {
     return run();
   } catch (const Raised&) {
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::exception& error) {
-    PyErr_SetString(errors.error, error.what());
+  } catch (const std::exception&) {
+    try {
+      raise_from(std::current_exception());
+    } catch (const Raised&) {
+    }
   }
   return nullptr;
 }

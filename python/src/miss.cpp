@@ -50,20 +50,36 @@ void TaskWaiter::wait_on(Object future) {
   if (told_ != Told::nothing) wake();
 }
 
+namespace {
+
 // False: there is nobody to wake, because his loop is closed or he is cancelled.
-bool TaskWaiter::wake() noexcept {
-  if (gone_ || future_.get() == nullptr) return !gone_;
+bool wake_future(const Object& future) {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);
-  const Object future = std::exchange(future_, Kept(Object())).object();
   bool woken = false;
   if (const Object module = Object::owned(PyImport_ImportModule("dcache._async"))) {
-    const Object answer =
-        Object::owned(PyObject_CallMethod(module.get(), "wake", "O", future.get()));
+    // Here, so that no object is let go of while a thread is being ended: it has no lock then.
+    const Object answer = Object::owned(unwound_by_nobody(
+        [&] { return PyObject_CallMethod(module.get(), "wake", "O", future.get()); }));
     woken = answer.get() == Py_True;
   }
   PyErr_Restore(type, value, trace);
   return woken;
+}
+
+}  // namespace
+
+bool TaskWaiter::wake() {
+  if (gone_ || future_.get() == nullptr) return !gone_;
+  return wake_future(std::exchange(future_, Kept(Object())).object());
+}
+
+void FutureWake::completed() noexcept {
+  with_interpreter([this] {
+    const Object future = std::exchange(future_, Kept(Object())).object();
+    if (future) wake_future(future);
+  });
+  release();
 }
 
 // --- The steps ---
@@ -85,13 +101,14 @@ Step Miss::join() {
   }
   leadership_ = engine::Leadership<Running>(function_.flights(), std::move(joined.flight));
   if (looked_ && !question.asked()) return Step::lead;
-  Object found = function_.find_fresh(question);
+  Object found = function_.find_fresh(question, static_cast<bool>(function_.far_side()));
   if (!found) return Step::lead;
   finish(engine::Outcome<Kept>::of(Kept(std::move(found))), false);
   return Step::landed;
 }
 
 Step Miss::restart() {
+  restarted_ = true;
   const Question& question = call_.question();
   auto flight = function_.flights().restart(
       question.hash(), question, [this] { return function_.flight_key(call_); }, now());
@@ -207,6 +224,7 @@ Object Miss::land(PyObject* result) {
 
 Object Miss::fail(PyObject* error) {
   ran();
+  drop_walk();
   if (PyObject_IsInstance(error, PyExc_Exception) != 1) {
     give_up();
     return Object();
@@ -219,6 +237,10 @@ Object Miss::fail(PyObject* error) {
       return Object();
     }
     PyErr_Clear();
+  }
+  if (Object stale = far_ ? far_->stale_instead() : Object()) {
+    finish(engine::Outcome<Kept>::of(Kept(stale)), true);
+    return function_.give(stale.get());
   }
   const auto flight = leadership_.flight();
   finish(engine::Outcome<Kept>::failed(std::make_exception_ptr(Failed(exception))), false);
@@ -254,9 +276,13 @@ Object Miss::result() {
 void Miss::run() {
   if (!leadership_) return;
   const auto flight = leadership_.flight();
-  const auto nothing = [] { return std::optional<Kept>(); };
+  FarFlight far(function_, call_);
+  const auto prepare = [&](const std::atomic<bool>& detached) {
+    return far ? function_.find_far(far, call_, detached, Sight::background)
+               : std::optional<Kept>();
+  };
   const auto answer = engine::lead_flight(
-      std::move(leadership_), function_.flight_call(call_, nothing), function_.limits());
+      std::move(leadership_), function_.flight_call(call_, prepare, far), function_.limits());
   Counts& counts = function_.count();
   ++counts.refreshes;
   function_.measured(answer.cost);
@@ -275,6 +301,7 @@ void Miss::ran() noexcept {
 
 // Somebody may have given up for a runner whose loop was closed.
 void Miss::give_up() noexcept {
+  far_.reset();  // With its lease: who goes on takes one of his own.
   if (gone_ && *gone_) leadership_.resign();
   leadership_ = engine::Leadership<Running>();
 }
@@ -283,11 +310,12 @@ void Miss::finish(engine::Outcome<Kept> outcome, bool commit) {
   if (gone_ && *gone_) {
     leadership_.resign();
     own_ = std::move(outcome);
+    far_.reset();
     return;
   }
   auto flight = leadership_.flight();
   const auto store = [&](const Kept& result, const std::atomic<bool>& detached) {
-    if (commit) function_.store(call_, result.get(), &detached);
+    if (commit) this->commit(result.get(), detached);
   };
   const engine::Landing landing = leadership_.land(outcome, store);
   commit_error_ = landing.commit_error;
@@ -297,6 +325,7 @@ void Miss::finish(engine::Outcome<Kept> outcome, bool commit) {
     flight_ = {};
     own_ = std::move(outcome);
   }
+  far_.reset();  // An exception that somebody keeps holds this, and its lease is not for that.
 }
 
 int Miss::traverse(visitproc visit, void* arg) const {

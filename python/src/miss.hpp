@@ -34,11 +34,22 @@ class TaskWaiter final : public engine::Counted, public engine::Waiter {
   void leave() noexcept { gone_ = true; }
 
  private:
-  bool wake() noexcept;
+  bool wake();  // Runs Python, whose interpreter may end the thread: no `noexcept` between it and
+                // the guard.
 
   const bool declines_;
   Told told_ = Told::nothing;
   bool gone_ = false;
+  Kept future_{Object()};
+};
+
+/// Wakes a future when an operation completes, on whatever thread. Lives as long as that may come.
+class FutureWake final : public engine::Counted, public engine::Completion {
+ public:
+  void completed() noexcept override;
+  void wait_on(Object future) noexcept { future_ = Kept(std::move(future)); }
+
+ private:
   Kept future_{Object()};
 };
 
@@ -58,6 +69,7 @@ class Miss {
        const Question* hashed);
   Miss(const Miss&) = delete;
   Miss& operator=(const Miss&) = delete;
+  ~Miss() { drop_walk(); }
 
   /// A stale result may be served should the body fail.
   void allow_stale() noexcept { may_be_stale_ = true; }
@@ -82,6 +94,28 @@ class Miss {
   /// The body, called.
   Object body();
   Object land(PyObject* result);
+
+  // Far tiers, between `begin` and `body`, and between `body` and `land`.
+
+  /// True: there is something to `step_far` through.
+  bool look_far();
+  bool store_far(PyObject* result);
+  /// Seconds to wait, if not woken before; nothing: it has ended.
+  std::optional<double> step_far();
+  void wake_far(PyObject* future);
+  /// The result that far tiers had, landed; none: run the body.
+  Object take_far();
+
+  // The verbs, in the order of `dcache/_async.py`.
+
+  bool detach();
+  bool erase_far();
+  bool erase_near();
+  bool prepare_far();
+  bool put_far(PyObject* value);
+  void put_near(PyObject* value);
+  bool peek_far();
+  Object peeked();
   /// The body raised this. A stale result to serve instead, or none.
   Object fail(PyObject* error);
   Object result();
@@ -104,6 +138,10 @@ class Miss {
 
  private:
   void finish(engine::Outcome<Kept> outcome, bool commit);
+  void commit(PyObject* result, const std::atomic<bool>& detached);
+  void drop_walk() noexcept;
+  Sight sight() const;
+  bool begin_far();
   void give_up() noexcept;
   void ran() noexcept;
 
@@ -115,6 +153,7 @@ class Miss {
   bool may_be_stale_ = false;
   bool background_ = false;
   bool declines_ = false;
+  bool restarted_ = false;
   engine::Leadership<Running> leadership_;
   engine::Ref<Running::Flown> flight_;
   engine::Ref<TaskWaiter> waiter_;
@@ -123,6 +162,13 @@ class Miss {
   engine::SteadyTime begun_;
   engine::Outcome<Kept> own_;
   std::exception_ptr commit_error_;
+  std::optional<FarFlight> far_;
+  std::optional<engine::Walk> walk_;
+  bool walk_waits_ = false;
+  engine::Ref<FutureWake> wake_;
+  Object suspect_;
+  std::optional<Life> life_;         // Of what was computed, once `store_far` has asked for it.
+  std::optional<Exception> unkept_;  // Why it was not stored.
 };
 
 /// The object that holds one, for Python. Throws `Raised`.

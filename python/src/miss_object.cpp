@@ -3,6 +3,7 @@
 #include <memory>
 #include <new>
 
+#include "function_object.hpp"
 #include "guarded.hpp"
 #include "miss.hpp"
 
@@ -61,6 +62,53 @@ PyObject* body(PyObject* self, PyObject*) {
 PyObject* land(PyObject* self, PyObject* result) {
   return on(self, [&](Miss& miss) { return miss.land(result); });
 }
+PyObject* look_far(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return Object::shared(miss.look_far() ? Py_True : Py_False); });
+}
+PyObject* store_far(PyObject* self, PyObject* result) {
+  return on(self, [&](Miss& miss) {
+    return Object::shared(miss.store_far(result) ? Py_True : Py_False);
+  });
+}
+PyObject* step_far(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    const auto seconds = miss.step_far();
+    return seconds ? Object::checked(PyFloat_FromDouble(*seconds)) : none();
+  });
+}
+PyObject* wake_far(PyObject* self, PyObject* future) {
+  return on(self, [&](Miss& miss) {
+    miss.wake_far(future);
+    return none();
+  });
+}
+// A tuple with the result, or None.
+PyObject* take_far(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    const Object found = miss.take_far();
+    return found ? Object::checked(PyTuple_Pack(1, found.get())) : none();
+  });
+}
+template <bool (Miss::*Step)()>
+PyObject* truth(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return Object::shared((miss.*Step)() ? Py_True : Py_False); });
+}
+PyObject* put_far(PyObject* self, PyObject* value) {
+  return on(self,
+            [&](Miss& miss) { return Object::shared(miss.put_far(value) ? Py_True : Py_False); });
+}
+PyObject* put_near(PyObject* self, PyObject* value) {
+  return on(self, [&](Miss& miss) {
+    miss.put_near(value);
+    return none();
+  });
+}
+PyObject* peeked(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    const Object found = miss.peeked();
+    return found ? found : Object::shared(missing);
+  });
+}
 // A tuple with the result to serve, or None.
 PyObject* fail(PyObject* self, PyObject* error) {
   return on(self, [&](Miss& miss) {
@@ -103,6 +151,19 @@ PyMethodDef methods[] = {
     {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
     {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
     {"body", body, METH_NOARGS, "Calls the body."},
+    {"look_far", look_far, METH_NOARGS, "Whether far tiers are to be asked: step_far()."},
+    {"store_far", store_far, METH_O, "Whether they are to be given this: step_far()."},
+    {"step_far", step_far, METH_NOARGS, "Seconds to wait; None: it has ended."},
+    {"wake_far", wake_far, METH_O, "Wakes this future when there is something to step through."},
+    {"take_far", take_far, METH_NOARGS, "(result,) that far tiers had, landed; or None."},
+    {"detach", truth<&Miss::detach>, METH_NOARGS, "What runs is stored nowhere."},
+    {"erase_far", truth<&Miss::erase_far>, METH_NOARGS, "Whether to step_far through that."},
+    {"erase_near", truth<&Miss::erase_near>, METH_NOARGS, "Whether there was something."},
+    {"prepare_far", truth<&Miss::prepare_far>, METH_NOARGS, "Before put_far: step_far."},
+    {"put_far", put_far, METH_O, "Whether to step_far through that."},
+    {"put_near", put_near, METH_O, "Keeps it here."},
+    {"peek_far", truth<&Miss::peek_far>, METH_NOARGS, "Whether to step_far through that."},
+    {"peeked", peeked, METH_NOARGS, "What a call would return without computing, or MISSING."},
     {"land", land, METH_O, "Hands the result to everybody; returns it as the caller gets it."},
     {"fail", fail, METH_O,
      "Hands the exception to everybody; returns (result,) to serve, or None."},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mode.hpp"
 
+#include "errors.hpp"
+
 namespace dcache::python {
 
 bool mode_may_differ = false;
@@ -11,7 +13,12 @@ Mode process_mode = Mode::normal;
 long blocks = 0;
 PyObject* disabled = nullptr;
 
-void look() noexcept { mode_may_differ = process_mode != Mode::normal || blocks > 0; }
+// Those that concern far tiers alone are `normal` for calls.
+bool is_far_mode(Mode mode) noexcept { return mode == Mode::read_only || mode == Mode::offline; }
+
+void look() noexcept {
+  mode_may_differ = (process_mode != Mode::normal && !is_far_mode(process_mode)) || blocks > 0;
+}
 
 }  // namespace
 
@@ -22,7 +29,18 @@ Mode current_mode() {
     const Object held = Object::owned(value);
     if (value == Py_True) return Mode::bypass;
   }
-  return process_mode;
+  return is_far_mode(process_mode) ? Mode::normal : process_mode;
+}
+
+FarMode far_mode() noexcept { return {process_mode != Mode::offline, !is_far_mode(process_mode)}; }
+
+void require_far_writes() {
+  if (far_mode().writes) return;
+  PyErr_Format(errors.mode,
+               "dcache: the mode is %s: it was done in this process, and not in the far tiers; "
+               "dcache.configure(mode=\"normal\") lets it reach them",
+               process_mode == Mode::offline ? "offline" : "read-only");
+  throw Raised();
 }
 
 void set_mode(Mode mode) noexcept {

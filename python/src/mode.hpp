@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// What the whole process does with its caches (`dcache.configure`, `dcache.disabled`,
-/// `DCACHE_MODE`), as far as near tiers go. Guarded by the interpreter's lock.
+/// `DCACHE_MODE`). Guarded by the interpreter's lock.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,20 @@ namespace dcache::python {
 
 enum class Mode : std::uint8_t {
   normal,
-  refresh,  ///< No table is read; results are stored.
-  bypass,   ///< The function is called as if it were not decorated.
+  refresh,    ///< No table is read; results are stored.
+  bypass,     ///< The function is called as if it were not decorated.
+  read_only,  ///< Nothing is written to far tiers.
+  offline,    ///< Far tiers are left alone.
 };
+
+/// What may be done with far tiers.
+struct FarMode {
+  bool reads = true;
+  bool writes = true;
+};
+FarMode far_mode() noexcept;
+/// Throws `Raised`, a ModeError, if what was asked for would write to far tiers.
+void require_far_writes();
 
 /// The one word that every call reads: false means `normal`, for everybody.
 extern bool mode_may_differ;

@@ -5,6 +5,7 @@
 #include "canonical.hpp"
 #include "errors.hpp"
 #include "failure.hpp"
+#include "far.hpp"
 #include "function_object.hpp"
 #include "guarded.hpp"
 #include "instances.hpp"
@@ -72,7 +73,7 @@ int fill(PyObject* module) {
                       Instances::prepare() && prepare_failure() && prepare_mode(module) &&
                       prepare_waiting(module) && prepare_miss() && prepare_coroutine() &&
                       prepare_bound_method() && prepare_cache(module) && prepare_values(module) &&
-                      prepare_function(module);
+                      prepare_far(module) && prepare_backends(module) && prepare_function(module);
   return filled ? 0 : -1;
 }
 

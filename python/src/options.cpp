@@ -46,19 +46,19 @@ Options read_options(PyObject* args, PyObject* kwargs, Object& wrapped, bool& me
       "ttl",      "ttl_of",       "stale_for",    "wait",      "jitter",      "refresh_ahead",
       "cache_if", "cache_errors", "key",          "ignore",    "copies",      "on_background",
       "cache",    "clock",        "asynchronous", "method",    "binds_class", "flight_timeout",
-      "identity", nullptr};
+      "identity", "far",          nullptr};
   PyObject *function = nullptr, *maxsize = Py_None, *ttl = Py_None, *ttl_of = Py_None,
            *wait = Py_None, *ahead = Py_None, *cache_if = Py_None, *cache_errors = Py_None,
            *key = Py_None, *ignore = Py_None, *on_background = Py_None, *cache = Py_None,
-           *clock = Py_None, *identity = Py_None;
+           *clock = Py_None, *identity = Py_None, *far = Py_None;
   int lru = 0, coalesces = 1, raw = 0, typing = 0, copies = 0, async = 0, is_method = 0,
       of_class = 0;
   double stale_for = 0, jitter = 0, flight_timeout = 30;
   if (PyArg_ParseTupleAndKeywords(
-          args, kwargs, "O|$OpppiOOdOdOOOOOpOOOpppdO", const_cast<char**>(names), &function,
+          args, kwargs, "O|$OpppiOOdOdOOOOOpOOOpppdOO", const_cast<char**>(names), &function,
           &maxsize, &lru, &coalesces, &raw, &typing, &ttl, &ttl_of, &stale_for, &wait, &jitter,
           &ahead, &cache_if, &cache_errors, &key, &ignore, &copies, &on_background, &cache, &clock,
-          &async, &is_method, &of_class, &flight_timeout, &identity) == 0) {
+          &async, &is_method, &of_class, &flight_timeout, &identity, &far) == 0) {
     throw Raised();
   }
   Options options;
@@ -90,6 +90,7 @@ Options read_options(PyObject* args, PyObject* kwargs, Object& wrapped, bool& me
   }
   options.cache = optional(cache);
   options.identity = Object::shared(identity);
+  options.far = optional(far);
   options.flight_timeout = seconds(flight_timeout);
   wrapped = Object::shared(function);
   method = is_method != 0;

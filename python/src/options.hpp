@@ -18,6 +18,7 @@ namespace dcache::python {
 
 struct Options {
   TableOptions table;
+  Object far;             // What the code says about far tiers, for the package; or none.
   Object cache;           // The `Cache` whose table it shares; or none.
   bool keeps = true;      // False: `maxsize=0`, which only counts.
   bool coalesces = true;  // False: the strict drop-in, where each caller runs the body.
@@ -43,7 +44,7 @@ struct Options {
   /// Calls `visit(object)` for every object that the user gave.
   template <class Visit>
   int each(Visit&& visit) const {
-    for (const Object* object : {&cache, &ttl_of, &cache_if, &cache_errors, &key, &ignore,
+    for (const Object* object : {&far, &cache, &ttl_of, &cache_if, &cache_errors, &key, &ignore,
                                  &identity, &on_background, &table.clock}) {
       if (const int stopped = visit(object->get())) return stopped;
     }

@@ -107,11 +107,19 @@ PyType_Slot slots[] = {
     {0, nullptr}};
 PyType_Spec spec = {"dcache._engine.ValueCodec", sizeof(ValueCodec), 0, Py_TPFLAGS_DEFAULT, slots};
 
+PyObject* codec_type = nullptr;
+
 }  // namespace
 
+const ValueClasses& classes_of(PyObject* codec) noexcept { return *codec_of(codec).classes; }
+
+bool is_value_codec(PyObject* object) noexcept {
+  return reinterpret_cast<PyObject*>(Py_TYPE(object)) == codec_type;
+}
+
 bool prepare_values(PyObject* module) {
-  const Object type = Object::owned(PyType_FromSpec(&spec));
-  return type && PyModule_AddObjectRef(module, "ValueCodec", type.get()) == 0;
+  codec_type = PyType_FromSpec(&spec);
+  return codec_type != nullptr && PyModule_AddObjectRef(module, "ValueCodec", codec_type) == 0;
 }
 
 }  // namespace dcache::python

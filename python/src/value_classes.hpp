@@ -49,5 +49,8 @@ class ValueClasses {
 
 /// Makes the type of the objects that hold them for the package: `ValueCodec`.
 bool prepare_values(PyObject* module);
+/// Of a `ValueCodec`. REQUIRES: it is one.
+const ValueClasses& classes_of(PyObject* codec) noexcept;
+bool is_value_codec(PyObject* object) noexcept;
 
 }  // namespace dcache::python

@@ -17,13 +17,30 @@
 
 namespace dcache::python {
 
-/// Runs `run` with the interpreter's lock, whether the thread has it or not.
+/// A thread that the interpreter ends while it is being finalised unwinds its stack without the
+/// interpreter's lock. Code of ours that such an end may come to stops there for good instead: the
+/// process ends without it (which is what Python 3.14 does by itself). Best put right around a call
+/// that runs Python: what is let go of between it and here is let go of without the lock. REQUIRES:
+/// `run` throws nothing of C++.
+template <class Run>
+auto unwound_by_nobody(Run&& run) {
+  try {
+    return run();
+  } catch (...) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+}
+
+/// Runs `run` with the interpreter's lock, whether the thread has it or not. The same goes for
+/// `run`.
 template <class Run>
 void with_interpreter(Run&& run) {
-  if (PyGILState_Check() != 0) return run();
-  const PyGILState_STATE state = PyGILState_Ensure();
-  run();
-  PyGILState_Release(state);
+  unwound_by_nobody([&] {
+    if (PyGILState_Check() != 0) return run();
+    const PyGILState_STATE state = PyGILState_Ensure();
+    run();
+    PyGILState_Release(state);
+  });
 }
 
 /// An object in a flight: flights may end on a thread that waits without the interpreter's lock.
@@ -145,19 +162,6 @@ class InterpreterWaiter final : public engine::ThreadWaiter {
   Running::Flown& flight_;
   unsigned looks_ = 0;
 };
-
-/// A thread that the interpreter ends while it is being finalised unwinds its stack without the
-/// interpreter's lock. Code of ours that such an end may come to stops there for good instead: the
-/// process ends without it (which is what Python 3.14 does by itself). REQUIRES: `run` throws
-/// nothing of C++.
-template <class Run>
-auto unwound_by_nobody(Run&& run) {
-  try {
-    return run();
-  } catch (...) {
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-  }
-}
 
 /// `Flight::wait` with the interpreter's lock given up meanwhile, for one who is inside of
 /// `context`.

@@ -10,8 +10,17 @@ import threading
 
 import dcache as package
 import pytest
-from dcache import MISSING, ConfigError, UsageError, clear_all, configure, dcache, disabled
-from dcache.backends import InMemoryBackend
+from dcache import (
+    MISSING,
+    ConfigError,
+    PickleCodec,
+    UsageError,
+    clear_all,
+    configure,
+    dcache,
+    disabled,
+)
+from dcache.backends import FileBackend, InMemoryBackend
 
 
 def counting(decorate):
@@ -133,7 +142,37 @@ def test_methods_and_coroutines_of_one_cache():
     [
         (lambda: dcache(128), UsageError, r"say dcache\(maxsize=128\)"),
         (lambda: dcache(InMemoryBackend), UsageError, r"say dcache\(InMemoryBackend\(\)\)"),
-        (lambda: dcache("redis://localhost"), UsageError, "expected a function"),
+        (
+            lambda: dcache("nowhere://localhost"),
+            ConfigError,
+            "nothing opens nowhere:",
+        ),
+        (lambda: dcache("/var/cache"), ConfigError, "expected a URL such as file:///var/cache/app"),
+        (
+            lambda: dcache(FileBackend),
+            UsageError,
+            r"say dcache\(FileBackend\(\"/var/cache/app\"\)\)",
+        ),
+        (lambda: dcache({}, maxsize=3), ConfigError, "this cache has none: put an InMemoryBackend"),
+        (lambda: dcache({})(maxsize=3), ConfigError, "this cache has none"),
+        (lambda: dcache({})(secret="x" * 16), ConfigError, "belongs to the cache"),
+        (lambda: dcache(multiple=[]), ConfigError, "multiple is empty"),
+        (lambda: dcache(multiple="file:///x"), ConfigError, "expected a list of tiers"),
+        (lambda: dcache({}, multiple=[{}]), ConfigError, "put it into the list"),
+        (lambda: dcache(multiple=[{}, InMemoryBackend()]), ConfigError, "memory comes first"),
+        (lambda: dcache(multiple=[{}, 3]), UsageError, "3 is no backend; expected a URL"),
+        (lambda: dcache(multiple=[FileBackend]), UsageError, "FileBackend is the class"),
+        (lambda: dcache({}, secret="short"), ConfigError, "at least 16"),
+        (lambda: dcache({}, near_ttl=0), ConfigError, "near_ttl is 0"),
+        (lambda: dcache({}, on_unstorable="x"), ConfigError, "on_unstorable is 'x'"),
+        (lambda: dcache({}, codec=3), ConfigError, "codec is 3"),
+        (lambda: dcache(secret="x" * 16), ConfigError, "secret is about far tiers"),
+        (lambda: dcache(InMemoryBackend(), retain=3), ConfigError, "retain is about far tiers"),
+        (lambda: FileBackend(""), ConfigError, "path of a file backend is empty"),
+        (lambda: FileBackend("x", max_bytes="big"), ConfigError, "max_bytes is"),
+        (lambda: FileBackend("x", max_bytes=None), ConfigError, "max_bytes is None"),
+        (lambda: PickleCodec(secret="short"), ConfigError, "at least 16"),
+        (lambda: configure("nowhere:"), ConfigError, "nothing opens nowhere:"),
         (lambda: dcache(None)(3), UsageError, "dcache"),
         (lambda: dcache(InMemoryBackend(), maxsize=10_000), ConfigError, "given twice"),
         (lambda: dcache(InMemoryBackend())(maxsize=1), ConfigError, "given twice"),

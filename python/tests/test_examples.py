@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 
 def run(name, *words):
@@ -30,3 +31,34 @@ def test_an_example_prints_what_its_source_says(name):
 @pytest.mark.skipif(not os.path.isdir("/usr/include"), reason="the demo is about its headers")
 def test_the_demo_gets_the_same_answers_with_and_without_dcache():
     assert "All answers are the same with and without dcache" in run("headers.py", "20")
+
+
+def shared_program():
+    """shared.cpp, compiled: by the C++ suites if they have run, else here."""
+    for built in sorted((ROOT / "build").glob("*/examples/shared")):
+        return built
+    steps = (["--preset", "gcc"], ["--build", "--preset", "gcc", "--target", "example_shared"])
+    for step in steps:
+        subprocess.run(["cmake", *step], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return ROOT / "build" / "gcc" / "examples" / "shared"
+
+
+@pytest.mark.unsanitized("the program is another process")
+@pytest.mark.parametrize("cpp_first", [True, False])
+def test_a_function_in_cpp_and_one_in_python_of_one_name_share_results(tmp_path, cpp_first):
+    words = (tmp_path / "cache", EXAMPLES)
+
+    def in_cpp():
+        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        command = [shared_program(), *words]
+        return subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.split()[3:]
+
+    def in_python():
+        return run("shared.py", *words).split()[3:]
+
+    first, second = (in_cpp, in_python) if cpp_first else (in_python, in_cpp)
+    computed, *counts = first()
+    assert computed == "computed"
+    assert second() == first() == ["found", *counts]

@@ -434,7 +434,7 @@ def golden():
             yield line.split(" ", 1)
 
 
-@pytest.mark.parametrize(("expected", "expression"), golden(), ids=lambda text: text[:40])
+@pytest.mark.parametrize(("expected", "expression"), list(golden()), ids=lambda text: text[:40])
 def test_the_bytes_of_keys_never_change(expected, expression):
     assert canonical_bytes(eval(expression, NAMES)).hex() == expected
 

@@ -27,8 +27,40 @@ def test_dcache_takes_a_backend_and_a_key():
         return x
 
     assert (f(1), f(11), f(2)) == (1, 1, 2)
-    with pytest.raises(UsageError, match="expected an InMemoryBackend"):
-        Dcache(backend="redis")
+    with pytest.raises(UsageError, match="expected a backend"):
+        Dcache(backend=3)
+
+
+def test_a_dict_and_a_base_are_backends():
+    class Mine(Base):
+        def __init__(self):
+            self.kept = {}
+
+        def __getitem__(self, key):
+            if key not in self.kept:
+                raise NotExistError(key)
+            return self.kept[key]
+
+        def __setitem__(self, key, value):
+            self.kept[key] = value
+
+    for backend in ({}, Mine()):
+        runs = []
+
+        @Dcache(backend)
+        def double(x, runs=None):
+            return x * 2
+
+        def body(x):
+            runs.append(x)  # noqa: B023
+            return x * 2
+
+        counted = Dcache(backend)(name="doubled")(body)
+        assert (counted(2), counted(2), counted(3)) == (4, 4, 6)
+        assert runs == [2, 3]
+        counted.invalidate(2)
+        assert counted(2) == 4
+        assert runs == [2, 3, 2]
 
 
 def test_in_memory_is_a_mapping_with_bounds():

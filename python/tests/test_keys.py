@@ -27,6 +27,8 @@ from dcache.backends import InMemoryBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.full
+
 UTC = datetime.timezone.utc
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 NOON = datetime.datetime(2026, 10, 25, 2, 30)

@@ -159,7 +159,7 @@ def test_durations_are_numbers_timedeltas_or_text(text, ok):
     ("mistake", "words"),
     [
         (lambda: dcache(128), r"dcache\(maxsize=128\)"),
-        (lambda: dcache("x"), "expected a function"),
+        (lambda: dcache("x"), "expected a URL"),
         (lambda: dcache(maxsize="big"), "whole number"),
         (lambda: dcache(policy="fifo"), "adaptive"),
         (lambda: dcache(jitter=2), "fraction"),

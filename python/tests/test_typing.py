@@ -46,12 +46,13 @@ def test_the_stubs_say_what_is_there_at_run_time(tmp_path):
 
 def test_the_stubs_have_every_option_of_the_decorator():
     stub = pathlib.Path(package.__file__).with_suffix(".pyi").read_text()
-    (options,) = (
-        node
+    typed = {
+        field.target.id
         for node in ast.parse(stub).body
-        if isinstance(node, ast.ClassDef) and node.name == "Options"
-    )
-    typed = {field.target.id for field in options.body if isinstance(field, ast.AnnAssign)}
+        if isinstance(node, ast.ClassDef) and node.name in ("Options", "_Chained", "TierOptions")
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+    }
     parameters = inspect.signature(dcache).parameters.values()
     there = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
     assert there == typed

@@ -7,6 +7,7 @@ import enum
 import fractions
 import math
 import pathlib
+import re
 import struct
 import sys
 import zoneinfo
@@ -21,12 +22,14 @@ import cbor2
 import numpy
 import pydantic
 import pytest
-from dcache import UnstorableError, UsageError, register
+from dcache import UnstorableError, UsageError, dcache, register
 from dcache._engine import ValueCodec
 from dcache._values import codec_of
 from hypothesis import given
 from hypothesis import strategies as st
 from searching import searching
+
+pytestmark = pytest.mark.full
 
 search = searching(200, sanitized=50)
 PLAIN = ValueCodec(())
@@ -457,3 +460,40 @@ def test_encoding_leaves_nothing_on_the_text():
     before = sys.getsizeof(text)
     PLAIN.encode([text])
     assert sys.getsizeof(text) == before
+
+
+# --- Recipes of docs/values.md ---
+
+
+def test_the_recipe_for_a_table_of_pandas():
+    pandas = pytest.importorskip("pandas", reason="installed for the newest Python only")
+    page = pathlib.Path(__file__).parents[2] / "docs" / "values.md"
+    (recipe,) = re.findall(r"^(def columns.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(recipe, names)
+    register(pandas.DataFrame, encode=names["columns"], decode=names["frame_of"])
+    frame = pandas.DataFrame(
+        {"stock": ["ACME", "FOO"], "price": [1.5, 2.5], "count": [1, 2]}, index=[7, 9]
+    )
+
+    def load() -> pandas.DataFrame:
+        """A table."""
+
+    codec = codec_of(load)
+    pandas.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+    store = {}
+    runs = []
+
+    def body():
+        runs.append(1)
+        return frame
+
+    f = dcache(store, name="frame")(name="frame")(body)
+    pandas.testing.assert_frame_equal(f(), f())
+    assert runs == [1]
+
+
+def test_the_first_inputs_of_the_fuzzer_do_no_harm():
+    import fuzz_values
+
+    assert 0 < fuzz_values.fuzz(20_000, seed=20261129) < 20_000

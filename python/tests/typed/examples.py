@@ -18,12 +18,16 @@ from dcache import (
     ConfigError,
     Dcache,
     Error,
+    InvalidationError,
+    PickleCodec,
+    TierError,
     UnkeyableError,
     UsageError,
     cache,
+    configure,
     dcache,
 )
-from dcache.backends import Base, InMemory, InMemoryBackend
+from dcache.backends import Backend, Base, FileBackend, InMemory, InMemoryBackend, Tier
 from dcache.exceptions import NotExistError
 from dcache.functools import cache as strict_cache
 from dcache.functools import lru_cache
@@ -322,7 +326,43 @@ def old(n: int) -> str:
 
 Dcache()(plain)
 Dcache(backend=InMemory())(plain)
-Dcache("redis")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Dcache(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 InMemory()["a"] = Mine()
 assert_type(ready(1), str)
 assert_type(old(1), str)
+
+
+class MyStore(Backend):
+    def get(self, key: str) -> bytes | None:
+        return None
+
+    async def put(self, key: str, value: bytes, expires: float | None) -> None: ...
+
+
+files = dcache(FileBackend("/var/cache/app", max_bytes="1GB"), secret="0123456789abcdef")
+chain = dcache(multiple=[InMemoryBackend(), Tier(MyStore(), ttl="1h"), "file:///x"], near_ttl=5)
+
+
+@files(ttl="10m", codec=PickleCodec(secret="0123456789abcdef"))
+def priced(symbol: str) -> float:
+    return len(symbol)
+
+
+@chain
+async def fetched(symbol: str) -> float:
+    return len(symbol)
+
+
+assert_type(priced("ACME"), float)
+assert_type(dcache({})(plain)(1), int)
+assert_type(dcache("file:///x")(plain)(1), int)
+
+
+async def wait_for_far() -> None:
+    assert_type(await fetched("ACME"), float)
+    await fetched(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+files(near_ttl=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+configure("file:///x", mode="read-only")
+unreached: TierError = InvalidationError()

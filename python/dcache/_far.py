@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: MIT
+"""Far tiers: what stands behind the near one, and which functions go there.
+
+Loaded when a far tier is first named. In a call nothing here runs but what a backend that is
+written in Python does.
+"""
+
+import logging
+import os
+import warnings
+import weakref
+
+from . import _engine, _identity
+from ._backend_threads import adapter_of
+from ._durations import seconds
+from ._engine import ConfigError, UnkeyableError, UnstorableError, UsageError
+from .backends import FileBackend, InMemoryBackend, Tier
+
+NEAR_TTL = 5  # Seconds.
+RETAIN = 30 * 86400
+_UNSTORABLE = {"warn": 0, "raise": 1, "ignore": 2}
+
+log = logging.getLogger("dcache")
+
+
+class Tiers:
+    """The far tiers of one cache, nearest first. Opens nothing before they are used.
+
+    Raises ConfigError for what can never work.
+    """
+
+    def __init__(self, tiers, *, near, near_ttl=None, secret=None, retain=None, clock=None):
+        """tiers: URLs, backends, mappings or `Tier`s; near: whether memory comes before them."""
+        self._given = (list(tiers), near, near_ttl, secret, retain, clock)
+        self._tiers = [_described(tier) for tier in tiers]
+        self.names = [backend.name() for backend, *_ in self._tiers]
+        self._near_ttl = seconds("near_ttl", NEAR_TTL if near_ttl is None else near_ttl)
+        self._near = near
+        self.chain = _engine.Chain(
+            self._tiers,
+            secret=_bytes_of("secret", secret),
+            retain=seconds("retain", RETAIN if retain is None else retain),
+            mark_ttl=1,
+            near_ttl=self._near_ttl,
+            compress_from=4096,
+            on_trouble=_log_trouble,
+            clock=clock,
+        )
+        self.live = {}  # Which function has which identity here.
+
+    def __reduce__(self):
+        """By what it was made of; a mapping becomes another one."""
+        return _remade, self._given
+
+    @property
+    def near_ttl(self):
+        """For how long memory is believed; None: others cannot change what it has."""
+        return self._near_ttl if self._near and self.chain.is_shared() else None
+
+    def check(self):
+        """Connect to every tier; raises what is wrong with the first that cannot be used."""
+        self.chain.check()
+
+    def __repr__(self):
+        """Name the tiers."""
+        return ", ".join(self.names)
+
+
+def _remade(tiers, near, near_ttl, secret, retain, clock):
+    return Tiers(tiers, near=near, near_ttl=near_ttl, secret=secret, retain=retain, clock=clock)
+
+
+def engine_backend(backend):
+    """The engine's own object for a URL, a backend or a mapping."""
+    if isinstance(backend, str):
+        return _open(backend)
+    if isinstance(backend, FileBackend):
+        return backend._open()
+    if isinstance(backend, type):
+        raise UsageError(
+            f"dcache: {backend.__name__} is the class; expected an object: {backend.__name__}(...)"
+        )
+    if isinstance(backend, InMemoryBackend):
+        raise ConfigError("dcache: memory comes first in a chain: it is the nearest tier")
+    adapter = adapter_of(backend)
+    if adapter is None:
+        raise UsageError(
+            f"dcache: {backend!r} is no backend; expected a URL, a dcache.backends.Backend, or a "
+            "mapping of text to bytes"
+        )
+    return _engine.python_backend(
+        adapter, adapter.name, adapter.shared, adapter.adds, adapter.timeout
+    )
+
+
+def _described(tier):
+    if not isinstance(tier, Tier):
+        tier = Tier(tier)
+    backend = engine_backend(tier.backend)
+    return backend, tier.ttl, tier.reads, tier.writes, tier.timeout
+
+
+def _open(url):
+    scheme = url.partition(":")[0]
+    if ":" in url and scheme not in _engine.known_schemes():
+        import importlib.metadata
+
+        for entry in importlib.metadata.entry_points(group="dcache.backends", name=scheme):
+            return engine_backend(entry.load()(url))
+    return _engine.open_backend(url)
+
+
+def _bytes_of(name, secret):
+    if secret is None:
+        return b""
+    if isinstance(secret, str):
+        secret = secret.encode()
+    if not isinstance(secret, bytes):
+        raise ConfigError(f"dcache: {name} is a {type(secret).__name__}; expected text or bytes")
+    if not secret:
+        raise ConfigError(f"dcache: {name} is empty; expected at least 16 random bytes")
+    return secret
+
+
+def _log_trouble(tier, why):
+    log.warning("far tier %s fails, calls go on without it: %s", tier, why)
+
+
+# --- Which functions go where ---
+
+
+class Settings:
+    """What one function says about far tiers; `tiers` None: those of the application."""
+
+    def __init__(self, tiers, codec, on_unstorable):
+        """Raises ConfigError."""
+        if on_unstorable not in _UNSTORABLE:
+            raise ConfigError(
+                f"dcache: on_unstorable is {on_unstorable!r}; expected one of {tuple(_UNSTORABLE)}"
+            )
+        for part in ("name", "encode", "decode") if codec is not None else ():
+            if not hasattr(codec, part):
+                raise ConfigError(
+                    f"dcache: codec is {codec!r}; expected an object with name, encode and decode"
+                )
+        self.tiers, self.codec, self.unstorable = tiers, codec, _UNSTORABLE[on_unstorable]
+
+
+_DEFAULTS = Settings(None, None, "warn")
+_configured = None  # What `configure` said: Tiers, or False for memory alone.
+_of_environment: dict[str, Tiers] = {}
+
+
+def configure(backends):
+    """Give functions that name no backend these tiers, from their next miss on."""
+    global _configured
+    backends = [backend for backend in backends if not _is_memory(backend)]
+    _configured = Tiers(backends, near=True) if backends else False
+    _engine.renew_far_sides()
+
+
+def _is_memory(backend):
+    return backend == "memory:" or isinstance(backend, InMemoryBackend)
+
+
+def _default_tiers():
+    if _configured is not None:
+        return _configured or None
+    url = os.environ.get("DCACHE_URL")
+    if not url or url == "memory:":
+        return None
+    if url not in _of_environment:
+        _of_environment[url] = Tiers([url], near=True)
+    return _of_environment[url]
+
+
+def resolve(wrapped, identity, settings, typed):
+    """The `FarSide` of a function, or None. Raises UsageError for one that cannot go far."""
+    settings = settings or _DEFAULTS
+    named = settings.tiers is not None
+    tiers = settings.tiers or _default_tiers()
+    if tiers is None:
+        return None
+    try:
+        if not typed:
+            raise UsageError(_UNTYPED)
+        space, name, version = _names(wrapped, identity)
+        _take_identity(tiers, (space, name, version), wrapped)
+    except UsageError as error:
+        if named:
+            raise
+        _warn(wrapped, error)
+        return None
+    codec = settings.codec
+    if codec is None:
+        from ._values import codec_of
+
+        codec = codec_of(wrapped)
+    return _engine.FarSide(
+        tiers.chain,
+        space,
+        name,
+        version,
+        secret=_bytes_of("secret of the codec", getattr(codec, "secret", None)),
+        codec=codec,
+        codec_name=getattr(codec, "name", "cbor"),
+        near_ttl=tiers.near_ttl,
+        unstorable=settings.unstorable,
+        named=named,
+    )
+
+
+_UNTYPED = (
+    "dcache: typed=False makes one call of f(1) and f(1.0), and a far tier tells them apart: leave "
+    "it out, or say what counts with key="
+)
+
+
+def _names(wrapped, identity):
+    name, version, namespace = identity or (None, None, None)
+    if version == "code":
+        version = _identity.fingerprint_of(wrapped)
+    namespace = namespace or os.environ.get("DCACHE_NAMESPACE") or ""
+    if namespace:
+        _identity.check_namespace(namespace)
+    return namespace, name or _identity.name_of(wrapped), version or ""
+
+
+def _place(function):
+    code = getattr(_identity.layers(function)[-1], "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code else (repr(function), 0)
+
+
+def _take_identity(tiers, identity, wrapped):
+    """One identity, one function: another one would be given results that are not its own."""
+    before = tiers.live.get(identity)
+    before = before and before()
+    if before is not None and before is not wrapped and not _replaces(wrapped, before):
+        raise UsageError(
+            "dcache: two functions would share the far key {!r}: {} ({}:{}) and {} ({}:{}): give "
+            "one of them another name= or version=".format(
+                identity[1], _named(before), *_place(before), _named(wrapped), *_place(wrapped)
+            )
+        )
+    try:
+        tiers.live[identity] = weakref.ref(wrapped)
+    except TypeError:  # It takes no weak references, so nobody can tell whether it lives.
+        tiers.live.pop(identity, None)
+
+
+def _named(function):
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+
+
+def _replaces(new, old):
+    if _place(new) == _place(old):
+        return True
+    name = getattr(new, "__qualname__", "")
+    return (
+        name.rpartition(".")[2] not in ("<lambda>", "_")
+        and name == getattr(old, "__qualname__", None)
+        and getattr(new, "__module__", None) == getattr(old, "__module__", None)
+    )
+
+
+# --- What calls ask for ---
+
+
+def program_of(wrapped):
+    """Canonical bytes of what tells the main program apart. Raises UnkeyableError."""
+    return _engine.canonical_bytes(_identity._main_of_arguments(wrapped))
+
+
+def _warn(wrapped, why):
+    """Whoever makes exceptions of warnings has not asked for failing calls."""
+    try:
+        warn_stays_near(wrapped, why)
+    except Warning as warning:
+        log.warning("%s", warning)
+
+
+_warned: weakref.WeakSet[object] = weakref.WeakSet()
+
+
+def warn_stays_near(wrapped, why):
+    """Say once for each function that results of it are not kept in its far tiers."""
+    try:
+        if wrapped in _warned:
+            return
+        _warned.add(wrapped)
+    except TypeError:
+        pass
+    kind = "calls" if isinstance(why, UnkeyableError) else "results"
+    if isinstance(why, UsageError):
+        kind = "all results"
+    warnings.warn(f"{_named(wrapped)}: {kind} stay in this process: {why}", stacklevel=2)
+
+
+def raise_unstorable(wrapped, result, why):
+    """As `on_unstorable="raise"` has it."""
+    error = why if isinstance(why, UnstorableError) else UnstorableError(f"dcache: {why!r}")
+    error.result = result
+    raise error

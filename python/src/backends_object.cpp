@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+// `FarBackend` and `Chain`: stores and their order, for the package to put together.
+#include <new>
+#include <string>
+#include <vector>
+
+#include "dcache/backends/file.hpp"
+#include "dcache/engine/open.hpp"
+#include "dcache/engine/tiers.hpp"
+#include "dcache/error.hpp"
+#include "dcache/testing/backend_suite.hpp"
+
+#include "cache_object.hpp"
+#include "far.hpp"
+#include "guarded.hpp"
+#include "options.hpp"
+#include "python_backend.hpp"
+
+namespace dcache::python {
+namespace {
+
+struct BackendObject {
+  PyObject_HEAD std::shared_ptr<engine::Backend> backend;
+};
+struct ChainObject {
+  PyObject_HEAD std::shared_ptr<engine::Chain> chain;
+  PyObject* clock;
+};
+
+PyTypeObject* type_of_backend = nullptr;
+PyTypeObject* type_of_chain = nullptr;
+
+std::shared_ptr<engine::Backend>& backend_of(PyObject* self) noexcept {
+  return reinterpret_cast<BackendObject*>(self)->backend;
+}
+ChainObject& as_chain(PyObject* self) noexcept { return *reinterpret_cast<ChainObject*>(self); }
+
+template <class Run>
+void unlocked(Run&& run) {
+  std::exception_ptr error;
+  PyThreadState* const state = PyEval_SaveThread();
+  try {
+    run();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  unwound_by_nobody([&] { PyEval_RestoreThread(state); });
+  if (error != nullptr) raise_from(error);
+}
+
+Object make_backend(std::shared_ptr<engine::Backend> backend) {
+  Object self = Object::checked(type_of_backend->tp_alloc(type_of_backend, 0));
+  new (&backend_of(self.get())) std::shared_ptr<engine::Backend>(std::move(backend));
+  return self;
+}
+
+template <class T>
+void destroy_plainly(PyObject* self, T& held) {
+  PyTypeObject* const type = Py_TYPE(self);
+  held.~T();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+void destroy_backend(PyObject* self) { destroy_plainly(self, backend_of(self)); }
+
+PyObject* name(PyObject* self, PyObject*) {
+  return guarded([&] { return PyUnicode_FromString(backend_of(self)->name().c_str()); });
+}
+PyObject* check(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    unlocked([&] { backend_of(self)->check(); });
+    Py_RETURN_NONE;
+  });
+}
+PyObject* close(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    unlocked([&] { backend_of(self)->close(); });
+    Py_RETURN_NONE;
+  });
+}
+PyObject* is_shared(PyObject* self, PyObject*) {
+  return PyBool_FromLong(backend_of(self)->capabilities().shared ? 1 : 0);
+}
+
+PyMethodDef backend_methods[] = {
+    {"name", name, METH_NOARGS, "As a person would name it, without secrets."},
+    {"check", check, METH_NOARGS, "Connects, and raises what is wrong."},
+    {"close", close, METH_NOARGS, "Lets go of files, sockets and threads."},
+    {"is_shared", is_shared, METH_NOARGS, "Whether other processes see what this one writes."},
+    {}};
+PyType_Slot backend_slots[] = {{Py_tp_doc, const_cast<char*>("A store, as the engine knows it.")},
+                               {Py_tp_dealloc, reinterpret_cast<void*>(destroy_backend)},
+                               {Py_tp_methods, backend_methods},
+                               {0, nullptr}};
+PyType_Spec backend_spec = {"dcache._engine.FarBackend", sizeof(BackendObject), 0,
+                            Py_TPFLAGS_DEFAULT, backend_slots};
+
+// --- Chains ---
+
+engine::TierOptions tier_of(PyObject* described) {
+  PyObject *backend = nullptr, *ttl = nullptr, *budget = nullptr;
+  int reads = 1, writes = 1;
+  if (PyArg_ParseTuple(described, "O!OppO", type_of_backend, &backend, &ttl, &reads, &writes,
+                       &budget) == 0) {
+    throw Raised();
+  }
+  engine::TierOptions tier;
+  tier.backend = backend_of(backend);
+  if (ttl != Py_None) tier.ttl = seconds_of(ttl);
+  if (budget != Py_None) tier.budget = seconds_of(budget);
+  tier.reads = reads != 0;
+  tier.writes = writes != 0;
+  return tier;
+}
+
+// Told on any thread, which may have the interpreter's lock or not.
+std::function<void(const std::string&, const std::string&)> teller(PyObject* on_trouble) {
+  const auto held = std::make_shared<const Kept>(Object::shared(on_trouble));
+  return [held](const std::string& tier, const std::string& why) {
+    if (Py_IsInitialized() == 0) return;
+    with_interpreter([&] {
+      PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+      PyErr_Fetch(&type, &value, &trace);
+      const Object answer = Object::owned(unwound_by_nobody(
+          [&] { return PyObject_CallFunction(held->get(), "ss", tier.c_str(), why.c_str()); }));
+      if (!answer) PyErr_WriteUnraisable(held->get());
+      PyErr_Restore(type, value, trace);
+    });
+  };
+}
+
+PyObject* make_chain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  return guarded([&]() -> PyObject* {
+    static const char* const names[] = {"tiers",      "secret",   "retain",
+                                        "mark_ttl",   "near_ttl", "compress_from",
+                                        "on_trouble", "clock",    nullptr};
+    PyObject *tiers = nullptr, *retain = nullptr, *mark_ttl = nullptr, *near_ttl = nullptr,
+             *on_trouble = nullptr, *clock = Py_None;
+    const char* secret = nullptr;
+    Py_ssize_t secret_size = 0, compress_from = 0;
+    if (PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#OOOnOO", const_cast<char**>(names),
+                                    &PyList_Type, &tiers, &secret, &secret_size, &retain, &mark_ttl,
+                                    &near_ttl, &compress_from, &on_trouble, &clock) == 0) {
+      throw Raised();
+    }
+    std::vector<engine::TierOptions> described;
+    described.reserve(static_cast<std::size_t>(PyList_GET_SIZE(tiers)));
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(tiers); ++i) {
+      described.push_back(tier_of(PyList_GET_ITEM(tiers, i)));
+    }
+    engine::ChainOptions options;
+    options.secret.assign(secret, static_cast<std::size_t>(secret_size));
+    options.retain = seconds_of(retain);
+    options.mark_ttl = seconds_of(mark_ttl);
+    options.near_ttl = seconds_of(near_ttl);
+    options.compress_from = static_cast<std::size_t>(compress_from);
+    options.on_trouble = teller(on_trouble);
+    if (clock != Py_None) options.clock = clock_of(clock);
+    auto chain = std::make_shared<engine::Chain>(std::move(described), std::move(options));
+    Object self = Object::checked(type->tp_alloc(type, 0));
+    new (&as_chain(self.get()).chain) std::shared_ptr<engine::Chain>(std::move(chain));
+    as_chain(self.get()).clock = Object::shared(clock).release();
+    return self.release();
+  });
+}
+
+void destroy_chain(PyObject* self) {
+  Py_CLEAR(as_chain(self).clock);
+  destroy_plainly(self, as_chain(self).chain);
+}
+
+PyObject* check_chain(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    unlocked([&] { as_chain(self).chain->check(); });
+    Py_RETURN_NONE;
+  });
+}
+PyObject* close_chain(PyObject* self, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    unlocked([&] { as_chain(self).chain->close(); });
+    Py_RETURN_NONE;
+  });
+}
+PyObject* chain_is_shared(PyObject* self, PyObject*) {
+  return PyBool_FromLong(as_chain(self).chain->shared() ? 1 : 0);
+}
+
+Object stats_of(const engine::TierStats& tier) {
+  Object faults = Object::checked(PyDict_New());
+  for (std::size_t i = 0; i < tier.faults.size(); ++i) {
+    if (tier.faults[i] == 0) continue;
+    const std::string fault(engine::name_of(static_cast<engine::RecordFault>(i)));
+    const Object number = Object::checked(PyLong_FromUnsignedLongLong(tier.faults[i]));
+    if (PyDict_SetItemString(faults.get(), fault.c_str(), number.get()) != 0) throw Raised();
+  }
+  const auto number = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
+  return Object::checked(
+      Py_BuildValue("{sssKsKsKsKsKsKsKsKsssO}", "tier", tier.name.c_str(), "hits",
+                    number(tier.hits), "misses", number(tier.misses), "dead", number(tier.dead),
+                    "stores", number(tier.stores), "refused_stores", number(tier.refused_stores),
+                    "failures", number(tier.failures), "timeouts", number(tier.timeouts), "skipped",
+                    number(tier.skipped), "breaker", tier.breaker, "faults", faults.get()));
+}
+
+PyObject* chain_stats(PyObject* self, PyObject*) {
+  return guarded([&] { return stats_of_chain(*as_chain(self).chain).release(); });
+}
+
+PyMethodDef chain_methods[] = {
+    {"check", check_chain, METH_NOARGS, "Connects to every tier, and raises what is wrong."},
+    {"close", close_chain, METH_NOARGS, "Lets go of files, sockets and threads."},
+    {"stats", chain_stats, METH_NOARGS, "What was counted, a dict for each tier."},
+    {"is_shared", chain_is_shared, METH_NOARGS, "Whether other processes write to one of them."},
+    {}};
+PyType_Slot chain_slots[] = {{Py_tp_doc, const_cast<char*>("Far tiers, nearest first.")},
+                             {Py_tp_new, reinterpret_cast<void*>(make_chain)},
+                             {Py_tp_dealloc, reinterpret_cast<void*>(destroy_chain)},
+                             {Py_tp_methods, chain_methods},
+                             {0, nullptr}};
+PyType_Spec chain_spec = {"dcache._engine.Chain", sizeof(ChainObject), 0, Py_TPFLAGS_DEFAULT,
+                          chain_slots};
+
+// --- What makes backends ---
+
+PyObject* file_backend(PyObject*, PyObject* args) {
+  return guarded([&]() -> PyObject* {
+    PyObject* path = nullptr;
+    unsigned long long max_bytes = 0;
+    int allow_shared = 0;
+    if (PyArg_ParseTuple(args, "O&Kp", PyUnicode_FSConverter, static_cast<void*>(&path), &max_bytes,
+                         &allow_shared) == 0) {
+      throw Raised();
+    }
+    const Object held = Object::owned(path);
+    const FileOptions options{max_bytes, allow_shared != 0};
+    const std::string text(PyBytes_AS_STRING(path),
+                           static_cast<std::size_t>(PyBytes_GET_SIZE(path)));
+    return make_backend(std::make_shared<FileBackend>(text, options)).release();
+  });
+}
+
+PyObject* open_backend(PyObject*, PyObject* url) {
+  return guarded([&]() -> PyObject* {
+    const char* const text = PyUnicode_AsUTF8(url);
+    if (text == nullptr) throw Raised();
+    return make_backend(engine::open_backend(text)).release();
+  });
+}
+
+PyObject* load_plugin(PyObject*, PyObject* path) {
+  return guarded([&]() -> PyObject* {
+    PyObject* bytes = nullptr;
+    if (PyUnicode_FSConverter(path, static_cast<void*>(&bytes)) == 0) throw Raised();
+    const Object held = Object::owned(bytes);
+    return PyUnicode_FromString(engine::load_plugin(PyBytes_AS_STRING(bytes)).c_str());
+  });
+}
+
+PyObject* known_schemes(PyObject*, PyObject*) {
+  return guarded([&]() -> PyObject* {
+    Object schemes = Object::checked(PyList_New(0));
+    for (const std::string& scheme : engine::known_schemes()) {
+      const Object text = Object::checked(PyUnicode_FromString(scheme.c_str()));
+      if (PyList_Append(schemes.get(), text.get()) != 0) throw Raised();
+    }
+    return schemes.release();
+  });
+}
+
+PyObject* python_backend(PyObject*, PyObject* args) {
+  return guarded([&]() -> PyObject* {
+    PyObject *adapter = nullptr, *budget = nullptr;
+    const char* named = nullptr;
+    int shared = 0, adds = 0;
+    if (PyArg_ParseTuple(args, "OsppO", &adapter, &named, &shared, &adds, &budget) == 0) {
+      throw Raised();
+    }
+    engine::Capabilities can;
+    can.shared = shared != 0;
+    can.adds = adds != 0;
+    return make_backend(
+               make_python_backend(Object::shared(adapter), named, can, seconds_of(budget)))
+        .release();
+  });
+}
+
+// make() gives another FarBackend each time. A list of (sentence, what is wrong).
+PyObject* check_backend(PyObject*, PyObject* args) {
+  return guarded([&]() -> PyObject* {
+    PyObject* make = nullptr;
+    Py_ssize_t value_max = 0;
+    if (PyArg_ParseTuple(args, "On", &make, &value_max) == 0) throw Raised();
+    testing::BackendRow row;
+    row.value_max = static_cast<std::size_t>(value_max);
+    row.make = [make] {
+      std::shared_ptr<engine::Backend> backend;
+      with_interpreter([&] {
+        const Object made = Object::owned(PyObject_CallNoArgs(make));
+        if (!made) PyErr_WriteUnraisable(make);
+        if (made && Py_TYPE(made.get()) == type_of_backend) backend = backend_of(made.get());
+      });
+      return backend;
+    };
+    Object results = Object::checked(PyList_New(0));
+    for (const testing::BackendCheck& check : testing::backend_checks()) {
+      std::string wrong;
+      unlocked([&] { wrong = check.run(row); });
+      const Object result =
+          Object::checked(Py_BuildValue("(ss)", check.sentence.c_str(), wrong.c_str()));
+      if (PyList_Append(results.get(), result.get()) != 0) throw Raised();
+    }
+    return results.release();
+  });
+}
+
+PyObject* parse_bytes(PyObject*, PyObject* args) {
+  return guarded([&]() -> PyObject* {
+    const char *text = nullptr, *what = nullptr;
+    if (PyArg_ParseTuple(args, "ss", &text, &what) == 0) throw Raised();
+    return PyLong_FromUnsignedLongLong(engine::parse_bytes(text, what));
+  });
+}
+
+PyObject* renew_far_sides(PyObject*, PyObject*) {
+  ++far_epoch;
+  Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {
+    {"file_backend", file_backend, METH_VARARGS, "(path, max_bytes, allow_shared)"},
+    {"open_backend", open_backend, METH_O, "By URL."},
+    {"load_plugin", load_plugin, METH_O, "A shared library; its scheme."},
+    {"known_schemes", known_schemes, METH_NOARGS, "Those that `open_backend` opens."},
+    {"python_backend", python_backend, METH_VARARGS, "(adapter, name, shared, adds, budget)"},
+    {"check_backend", check_backend, METH_VARARGS, "(make, value_max)"},
+    {"parse_bytes", parse_bytes, METH_VARARGS, "(text, name): how many bytes `1GB` are."},
+    {"renew_far_sides", renew_far_sides, METH_NOARGS, "Functions ask for their far tiers again."},
+    {}};
+
+}  // namespace
+
+Object stats_of_chain(const engine::Chain& chain) {
+  Object all = Object::checked(PyList_New(0));
+  for (const engine::TierStats& tier : chain.stats()) {
+    const Object stats = stats_of(tier);
+    if (PyList_Append(all.get(), stats.get()) != 0) throw Raised();
+  }
+  return all;
+}
+
+const std::shared_ptr<engine::Chain>& chain_of(PyObject* object) noexcept {
+  return as_chain(object).chain;
+}
+bool is_chain(PyObject* object) noexcept { return Py_TYPE(object) == type_of_chain; }
+
+bool prepare_backends(PyObject* module) {
+  type_of_backend = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&backend_spec));
+  type_of_chain = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&chain_spec));
+  return type_of_backend != nullptr && type_of_chain != nullptr &&
+         PyModule_AddFunctions(module, functions) == 0 && prepare_python_backend(module) &&
+         PyModule_AddObjectRef(module, "FarBackend",
+                               reinterpret_cast<PyObject*>(type_of_backend)) == 0 &&
+         PyModule_AddObjectRef(module, "Chain", reinterpret_cast<PyObject*>(type_of_chain)) == 0;
+}
+
+}  // namespace dcache::python

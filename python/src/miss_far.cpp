@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// A `Miss` and its far tiers. What blocks a plain function is a step here, and the driver awaits.
+#include <algorithm>
+#include <utility>
+
+#include "errors.hpp"
+#include "failure.hpp"
+#include "miss.hpp"
+#include "mode.hpp"
+
+namespace dcache::python {
+
+Sight Miss::sight() const {
+  if (background_) return Sight::background;
+  const bool blind = restarted_ || (mode_may_differ && current_mode() == Mode::refresh);
+  return blind ? Sight::blind : Sight::all;
+}
+
+bool Miss::look_far() {
+  if (!begin_far()) return false;
+  if (sight() == Sight::all) suspect_ = function_.find_fresh(call_.question());
+  walk_.emplace(far_->look(&leadership_.flight()->guard(), sight()));
+  return true;
+}
+
+bool Miss::begin_far() {
+  if (!function_.far_side()) return false;
+  far_.emplace(function_, call_);
+  if (!*far_) far_.reset();
+  return far_.has_value();
+}
+
+bool Miss::store_far(PyObject* result) {
+  if (!far_) return false;
+  far_->end();
+  if (is_once_only(result)) return false;
+  try {
+    life_ = function_.life_of(result);
+    if (!life_) return false;
+    auto walk = far_->store(result, *life_, &leadership_.flight()->guard(), false);
+    if (!walk) return false;
+    walk_.emplace(std::move(*walk));
+    return true;
+  } catch (const Raised&) {
+    unkept_ = Exception::take();
+    return false;
+  }
+}
+
+std::optional<double> Miss::step_far() {
+  const auto left = [this] {
+    const auto span = walk_->until() - std::chrono::steady_clock::now();
+    return std::clamp(std::chrono::duration<double>(span).count(), 0.0, 3600.0);
+  };
+  if (walk_waits_) {
+    engine::Op* const op = walk_->op();
+    const bool completed = op != nullptr && op->completed();
+    if (!completed && left() > 0) return left();
+    if (!completed && op != nullptr && walk_->abandon() && wake_) wake_->release();
+    wake_ = {};
+  }
+  walk_waits_ = !step(*walk_);
+  if (walk_waits_) return left();
+  walk_.reset();
+  return std::nullopt;
+}
+
+void Miss::wake_far(PyObject* future) {
+  engine::Op* const op = walk_->op();
+  if (op == nullptr) return;
+  if (wake_) return wake_->wait_on(Object::shared(future));
+  wake_ = engine::make_ref<FutureWake>();
+  wake_->retain();  // For the operation, which lets go of it when it tells.
+  wake_->wait_on(Object::shared(future));
+  if (!op->listen(*wake_)) wake_->completed();
+}
+
+Object Miss::take_far() {
+  Object found = far_->found();
+  if (!found && suspect_ && far_->unreachable()) {
+    found = suspect_;
+    function_.pause(call_.question());
+  }
+  if (!found && background_ && far_->busy()) found = function_.find_anything(call_.question());
+  if (!found) {
+    far_->begin();
+    return Object();
+  }
+  if (mark_) end_mark(mark_.get());
+  if (!background_) ++function_.count().hits;
+  const bool refresh_due = far_->refresh_due();
+  finish(engine::Outcome<Kept>::of(Kept(found)), false);
+  if (refresh_due) function_.refresh_found(call_);
+  return function_.give(found.get());
+}
+
+void Miss::commit(PyObject* result, const std::atomic<bool>& detached) {
+  if (!far_ || is_failure(result)) return function_.store(call_, result, &detached);
+  if (far_->served_stale()) {
+    if (function_.options().keeps) function_.pause(call_.question());
+    return;
+  }
+  if (unkept_) {
+    std::exchange(unkept_, std::nullopt)->raise();
+    throw Raised();
+  }
+  if (life_ && !far_->refused()) {
+    function_.store_near(call_, result, *life_, &detached, false, far_->stored());
+  }
+}
+
+// --- The verbs of a coroutine function ---
+
+bool Miss::detach() { return function_.detach(call_.question()); }
+
+bool Miss::erase_far() {
+  if (!function_.far_side()) return false;
+  require_far_writes();
+  if (!begin_far()) return false;
+  walk_.emplace(far_->erase());
+  return true;
+}
+
+bool Miss::erase_near() {
+  const bool erased = function_.table().erase(call_.question());
+  return erased || function_.far_side();
+}
+
+bool Miss::prepare_far() {
+  if (!function_.far_side()) return false;
+  require_far_writes();
+  if (!begin_far()) return false;
+  walk_.emplace(far_->look(nullptr, Sight::blind));
+  return true;
+}
+
+bool Miss::put_far(PyObject* value) {
+  life_ = function_.life_of(value);
+  if (!life_ || !far_) return false;
+  auto walk = far_->store(value, *life_, nullptr, true);
+  if (!walk) return false;
+  walk_.emplace(std::move(*walk));
+  return true;
+}
+
+void Miss::put_near(PyObject* value) {
+  if (!life_) life_ = function_.life_of(value);
+  if (life_) function_.store_near(call_, value, *life_, nullptr, false, far_ && far_->stored());
+}
+
+bool Miss::peek_far() {
+  if (Object sure = function_.find_fresh(call_.question(), true)) {
+    suspect_ = std::move(sure);
+    return false;
+  }
+  suspect_ = function_.find_fresh(call_.question());
+  if (!begin_far()) return false;
+  walk_.emplace(far_->peek());
+  return true;
+}
+
+Object Miss::peeked() {
+  Object found = far_ ? far_->found() : Object();
+  if (!found && suspect_ && (!far_ || far_->unreachable())) found = suspect_;
+  if (!found || is_failure(found.get())) return Object();
+  return function_.give(found.get());
+}
+
+void Miss::drop_walk() noexcept {
+  if (walk_ && walk_waits_ && walk_->op() != nullptr && walk_->abandon() && wake_) {
+    wake_->release();
+  }
+  walk_.reset();
+}
+
+}  // namespace dcache::python

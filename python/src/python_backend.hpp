@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/// A backend that is written in Python: its operations run where the package puts them
+/// (`dcache/_far.py`), never on the thread of the engine that asks.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "dcache/engine/backend.hpp"
+
+#include "object.hpp"
+
+namespace dcache::python {
+
+/// `adapter.submit(op)` takes an `Op` and sees to it that it is completed; `adapter.check()` raises
+/// what is wrong. REQUIRES: the interpreter's lock.
+std::shared_ptr<engine::Backend> make_python_backend(Object adapter, std::string name,
+                                                     engine::Capabilities can,
+                                                     std::chrono::nanoseconds budget);
+
+/// Makes the type `Op`. False: a Python error is set.
+bool prepare_python_backend(PyObject* module);
+
+}  // namespace dcache::python
