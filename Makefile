@@ -5,21 +5,22 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 JOBS := $(shell nproc)
 sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
-python := python bench/decorators.py bench/python examples
+python := python bench/decorators.py bench/far.py bench/python examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-python lint format fuzz soak clean
+.PHONY: help demo test bench bench-python bench-far lint format fuzz soak clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Run a slow function over /usr/include, cold and warm, in C++ and in Python
+demo: ## Run a slow function over /usr/include, cold and warm, in C++, in Python, and in both at once
 	@tools/setup demo
 	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF
-	@cmake --build --preset release -j $(JOBS) --target example_headers
+	@cmake --build --preset release -j $(JOBS) --target example_headers example_shared
 	@tools/venv build/demo
 	@build/release/examples/headers
 	@build/demo/bin/python examples/headers.py
+	@examples/shared.sh build/release/examples/shared build/demo/bin/python
 
 test: ## Build and run every test: sanitizers, threads, clang, Python
 	@tools/setup test
@@ -31,10 +32,17 @@ bench: ## Measure against the rivals; TRACES=DIR adds traces
 	@cmake --build --preset release -j $(JOBS)
 	@python3 bench/run.py $(if $(TRACES),--traces "$(TRACES)")
 	@python3 bench/decorators.py $(PYTHONS)
+	@python3 bench/far.py
 
 bench-python: ## Measure only @dcache; PYTHONS="python3 python3.13" names more interpreters
 	@tools/setup demo
 	@python3 bench/decorators.py $(PYTHONS)
+
+bench-far: ## Measure keys, values, records and files only
+	@tools/setup bench
+	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF -DDCACHE_BUILD_BENCH=ON
+	@cmake --build --preset release -j $(JOBS) --target bench_far
+	@python3 bench/far.py
 
 lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@tools/setup lint
@@ -59,6 +67,7 @@ fuzz: ## Run what is labelled fuzz (not part of make test)
 	@cmake --preset asan
 	@cmake --build --preset asan -j $(JOBS) --target tests_fuzz
 	@ctest --preset fuzz
+	@python3 tools/pythons.py fuzz
 
 soak: ## Run what is labelled soak (not part of make test)
 	@tools/setup test
