@@ -102,6 +102,15 @@ FarKey FarFunction::key(std::string_view arguments, std::string_view program) co
   return far_key(prefix_, std::move(canonical));
 }
 
+std::string FarFunction::key_text(std::string_view arguments) const {
+  constexpr std::size_t digest_length = 52;
+  std::string text;
+  text.reserve(prefix_.size() + digest_length);
+  text.append(prefix_);
+  append_base32(text, as_bytes(sha256({canonical_, arguments})));
+  return text;
+}
+
 Walk FarFunction::clear() {
   std::string missed;
   for (std::size_t at = chain_->size(); at-- > 0;) {
