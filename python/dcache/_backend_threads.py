@@ -208,11 +208,17 @@ class _Async(_Adapter):
 
         try:
             verb, questions = op.questions()
-            answers = [self._answer(verb, *question) for question in questions]
             # Nobody waits for longer than that: what hangs is not left behind.
-            op.complete(await asyncio.wait_for(_all_of(answers), self.timeout * 2))
+            answers = asyncio.wait_for(self._answers(verb, questions), self.timeout * 2)
+            op.complete(await answers)
         except BaseException as error:
             op.fail(f"{type(error).__name__}: {error}")
+
+    async def _answers(self, verb, questions):
+        try:
+            return [await self._answer(verb, *question) for question in questions]
+        except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop of all.
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
     async def _answer(self, verb, key, value, expires):
         backend = self.backend
@@ -226,13 +232,6 @@ class _Async(_Adapter):
             return _DONE, None
         added = await _awaited(backend.add(key, value, expires))
         return _reply(verb, added, None if added else await _awaited(backend.get(key)))
-
-
-async def _all_of(answers):
-    try:
-        return [await answer for answer in answers]
-    except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop of all.
-        raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
 
 async def _awaited(answer):

@@ -31,12 +31,26 @@ auto unwound_by_nobody(Run&& run) {
   }
 }
 
+/// Whether this thread has the interpreter's lock. Also near the end of the interpreter, when its
+/// own answer is "yes" to all threads.
+inline bool has_interpreter() noexcept {
+  if (Py_IsInitialized() != 0) return PyGILState_Check() != 0;
+#if PY_VERSION_HEX >= 0x030D0000
+  const PyThreadState* const current = PyThreadState_GetUnchecked();
+#else
+  const PyThreadState* const current = _PyThreadState_UncheckedGet();
+#endif
+  return current != nullptr && current == PyGILState_GetThisThreadState();
+}
+
 /// Runs `run` with the interpreter's lock, whether the thread has it or not. The same goes for
 /// `run`.
 template <class Run>
 void with_interpreter(Run&& run) {
   unwound_by_nobody([&] {
-    if (PyGILState_Check() != 0) return run();
+    if (has_interpreter()) return run();
+    // Nobody gets it any more who has not got it.
+    while (Py_IsInitialized() == 0) std::this_thread::sleep_for(std::chrono::hours(1));
     const PyGILState_STATE state = PyGILState_Ensure();
     run();
     PyGILState_Release(state);
