@@ -112,15 +112,14 @@ Descriptor::~Descriptor() {
 }
 
 Error make_directories(const std::string& path, unsigned mode) {
-  if (::mkdir(path.c_str(), mode) == 0) {
-    if (is_for_others(mode)) ::chmod(path.c_str(), mode);
-    return 0;
-  }
-  if (errno == EEXIST) return 0;
+  Error error = outcome(::mkdir(path.c_str(), mode));
   const std::size_t slash = path.find_last_of('/');
-  if (errno != ENOENT || slash == std::string::npos || slash == 0) return errno;
-  if (const Error error = make_directories(path.substr(0, slash), 0755)) return error;
-  return ::mkdir(path.c_str(), mode) == 0 || errno == EEXIST ? 0 : errno;
+  if (error == ENOENT && slash != std::string::npos && slash != 0) {
+    error = make_directories(path.substr(0, slash), 0755);
+    if (error == 0) error = outcome(::mkdir(path.c_str(), mode));
+  }
+  if (error == 0 && is_for_others(mode)) ::chmod(path.c_str(), mode);
+  return error == EEXIST ? 0 : error;
 }
 
 Error status_of(const std::string& path, Status& status) {

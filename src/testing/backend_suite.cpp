@@ -27,11 +27,7 @@ void expect(bool holds, const std::string& what) {
   if (!holds) throw Wrong{what};
 }
 
-WallTime in_an_hour() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             (std::chrono::system_clock::now() + std::chrono::hours(1)).time_since_epoch())
-      .count();
-}
+WallTime in_an_hour() { return engine::wall_now() + engine::microseconds(std::chrono::hours(1)); }
 
 std::string new_key() {
   static std::atomic<unsigned> count{0};

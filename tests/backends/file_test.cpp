@@ -41,9 +41,7 @@ using dcache::engine::WallTime;
 using dcache::test::Folder;
 
 WallTime wall(std::chrono::seconds from_now) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             (std::chrono::system_clock::now() + from_now).time_since_epoch())
-      .count();
+  return dcache::engine::wall_now() + dcache::engine::microseconds(from_now);
 }
 
 Ref<Op> ask(FileBackend& files, Verb verb, const std::string& key, std::string value = "",
@@ -85,6 +83,17 @@ TEST(FileBackend, KeepsOthersOut) {
   EXPECT_EQ(mode_of(folder / "a/b/entries"), 0700U);
   for (const auto& entry : fs::recursive_directory_iterator(folder / "a/b")) {
     EXPECT_EQ(mode_of(entry.path()), entry.is_directory() ? 0700U : 0600U) << entry.path();
+  }
+}
+
+TEST(FileBackend, LetsOthersInWhereTheyAreAllowedWhateverTheUmask) {
+  const Folder folder;
+  FileBackend files(folder / "a/b", {.allow_shared = true});
+  ASSERT_EQ(reply(files, Verb::put, "key", "value"), Reply::done);
+  EXPECT_EQ(mode_of(folder / "a"), 0755U);
+  EXPECT_EQ(mode_of(folder / "a/b"), 0777U);
+  for (const auto& entry : fs::recursive_directory_iterator(folder / "a/b")) {
+    EXPECT_EQ(mode_of(entry.path()), entry.is_directory() ? 0777U : 0666U) << entry.path();
   }
 }
 

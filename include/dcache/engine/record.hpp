@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -26,6 +27,14 @@ using Mark = std::array<unsigned char, 16>;
 /// Microseconds since 1970-01-01 UTC.
 using WallTime = std::int64_t;
 inline constexpr WallTime no_end = std::numeric_limits<WallTime>::max();
+
+inline WallTime microseconds(std::chrono::nanoseconds span) noexcept {
+  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+}
+/// By the machine's clock.
+inline WallTime wall_now() noexcept {
+  return microseconds(std::chrono::system_clock::now().time_since_epoch());
+}
 
 struct RecordTimes {
   WallTime created = 0;

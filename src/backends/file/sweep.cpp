@@ -6,17 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "dcache/engine/record.hpp"
+
 namespace dcache::files {
 namespace {
 
 constexpr fs::FileTime second = 1'000'000;
 constexpr fs::FileTime never = 4'000'000'000 * second;  // What no store's clock will reach: 2096.
-
-fs::FileTime wall_now() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 struct Entry {
   fs::FileTime used;
@@ -62,7 +58,7 @@ void remove_drafts(const Folders& folders, fs::FileTime before) {
 }  // namespace
 
 Swept sweep(const Folders& folders, std::uint64_t bytes_max, std::chrono::microseconds draft_age) {
-  const fs::FileTime now = wall_now();
+  const fs::FileTime now = engine::wall_now();
   Swept swept;
   std::vector<Entry> entries;
   const auto remove = [&](const fs::Directory& folder, const char* name, std::uint64_t size) {
