@@ -14,6 +14,7 @@ import time
 import weakref
 
 from ._durations import seconds
+from ._options import is_mapping
 from .backends import Backend, Base
 
 THREADS_MAX = 4
@@ -31,8 +32,7 @@ def adapter_of(backend):
         return _Plain(backend)
     if type(backend) is dict:
         return _Here(_Mapping(backend))
-    is_mapping = hasattr(backend, "__getitem__") and hasattr(backend, "__setitem__")
-    if isinstance(backend, Base) or (is_mapping and not isinstance(backend, (list, type))):
+    if isinstance(backend, Base) or is_mapping(backend):
         return _Plain(_Mapping(backend))
     return None
 

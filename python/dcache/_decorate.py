@@ -7,7 +7,7 @@ Nothing here runs in a call. What is imported here is paid by every `import dcac
 import sys
 
 from ._engine import ConfigError, Function, UsageError
-from ._options import MAXSIZE, engine_options
+from ._options import MAXSIZE, engine_options, is_mapping
 from .backends import Backend, Base, FileBackend, InMemoryBackend
 
 # As `functools.WRAPPER_ASSIGNMENTS`, whose import would cost as much as all the rest of ours.
@@ -112,13 +112,8 @@ _OF_TIERS = ("multiple", "near_ttl", "secret", "retain", "require")
 
 def is_store(first):
     """Whether results can be kept there: a backend, a URL or a mapping."""
-    if isinstance(first, (InMemoryBackend, FileBackend, Backend, Base, str)):
-        return True
-    return (
-        not isinstance(first, type)
-        and hasattr(first, "__setitem__")
-        and hasattr(first, "__getitem__")
-    )
+    known = (InMemoryBackend, FileBackend, Backend, Base, str)
+    return isinstance(first, known) or is_mapping(first)
 
 
 class Cache:

@@ -75,7 +75,7 @@ def engine_backend(backend):
     if isinstance(backend, str):
         return _open(backend)
     if isinstance(backend, FileBackend):
-        return backend._open()
+        return backend._backend
     if isinstance(backend, type):
         raise UsageError(
             f"dcache: {backend.__name__} is the class; expected an object: {backend.__name__}(...)"

@@ -174,3 +174,12 @@ def _one_of(name, value, allowed):
 
 def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_mapping(backend):
+    """Whether it may be a mapping of text to bytes."""
+    return (
+        not isinstance(backend, (list, type))
+        and hasattr(backend, "__setitem__")
+        and hasattr(backend, "__getitem__")
+    )

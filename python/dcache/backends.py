@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where results are kept: in the memory of this process, in files, in a store of your own."""
 
+import os
+
+from . import _engine
 from ._durations import seconds
 from ._engine import MISSING, ConfigError, SharedTable
 from ._options import MAXSIZE, count
@@ -75,10 +78,6 @@ class FileBackend:
 
     def __init__(self, path, *, max_bytes="1GB", allow_shared=False):
         """Raises ConfigError for bounds that can never work."""
-        import os
-
-        from . import _engine
-
         self.path = os.path.abspath(os.fspath(path)) if os.fspath(path) else ""
         if isinstance(max_bytes, str):
             max_bytes = _engine.parse_bytes(max_bytes, "max_bytes")
@@ -86,23 +85,15 @@ class FileBackend:
         if self.max_bytes is None:
             raise ConfigError("dcache: max_bytes is None; expected a bound: a disk is finite")
         self.allow_shared = bool(allow_shared)
-        self._backend = None
-        self._open()
-
-    def _open(self):
-        if self._backend is None:
-            from . import _engine
-
-            self._backend = _engine.file_backend(self.path, self.max_bytes, self.allow_shared)
-        return self._backend
+        self._backend = _engine.file_backend(self.path, self.max_bytes, self.allow_shared)
 
     def check(self):
         """Make the folders; raises ConfigError or TierError if they cannot be used."""
-        self._open().check()
+        self._backend.check()
 
     def close(self):
         """Let go of the folders; each call is a miss from then on."""
-        self._open().close()
+        self._backend.close()
 
     def __reduce__(self):
         """By path and options; what is open stays here."""
@@ -170,10 +161,6 @@ def load_plugin(path):
 
     Raises ConfigError for what is no plugin.
     """
-    import os
-
-    from . import _engine
-
     return _engine.load_plugin(os.fspath(path))
 
 

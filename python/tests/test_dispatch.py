@@ -160,6 +160,7 @@ def test_methods_and_coroutines_of_one_cache():
         (lambda: dcache(multiple="file:///x"), ConfigError, "expected a list of tiers"),
         (lambda: dcache({}, multiple=[{}]), ConfigError, "put it into the list"),
         (lambda: dcache(multiple=[{}, InMemoryBackend()]), ConfigError, "memory comes first"),
+        (lambda: dcache([{}, {}]), UsageError, "several tiers are given as dcache"),
         (lambda: dcache(multiple=[{}, 3]), UsageError, "3 is no backend; expected a URL"),
         (lambda: dcache(multiple=[FileBackend]), UsageError, "FileBackend is the class"),
         (lambda: dcache({}, secret="short"), ConfigError, "at least 16"),
