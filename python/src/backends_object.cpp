@@ -261,8 +261,7 @@ PyObject* known_schemes(PyObject*, PyObject*) {
   return guarded([&]() -> PyObject* {
     Object schemes = Object::checked(PyList_New(0));
     for (const std::string& scheme : engine::known_schemes()) {
-      const Object text = Object::checked(PyUnicode_FromString(scheme.c_str()));
-      if (PyList_Append(schemes.get(), text.get()) != 0) throw Raised();
+      append(schemes, Object::checked(PyUnicode_FromString(scheme.c_str())));
     }
     return schemes.release();
   });
@@ -306,9 +305,8 @@ PyObject* check_backend(PyObject*, PyObject* args) {
     for (const testing::BackendCheck& check : testing::backend_checks()) {
       std::string wrong;
       unlocked([&] { wrong = check.run(row); });
-      const Object result =
-          Object::checked(Py_BuildValue("(ss)", check.sentence.c_str(), wrong.c_str()));
-      if (PyList_Append(results.get(), result.get()) != 0) throw Raised();
+      append(results,
+             Object::checked(Py_BuildValue("(ss)", check.sentence.c_str(), wrong.c_str())));
     }
     return results.release();
   });
@@ -342,10 +340,7 @@ PyMethodDef functions[] = {
 
 Object stats_of_chain(const engine::Chain& chain) {
   Object all = Object::checked(PyList_New(0));
-  for (const engine::TierStats& tier : chain.stats()) {
-    const Object stats = stats_of(tier);
-    if (PyList_Append(all.get(), stats.get()) != 0) throw Raised();
-  }
+  for (const engine::TierStats& tier : chain.stats()) append(all, stats_of(tier));
   return all;
 }
 

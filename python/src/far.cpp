@@ -199,10 +199,7 @@ Object FarFlight::stale_instead() {
 }
 
 Object FarFlight::found() {
-  if (raised_) {
-    std::exchange(raised_, std::nullopt)->raise();
-    throw Raised();
-  }
+  if (raised_) std::exchange(raised_, std::nullopt)->rethrow();
   return found_;
 }
 
@@ -216,7 +213,7 @@ bool step(engine::Walk& walk) {
   }
 }
 
-void drive(engine::Walk& walk) {
+void drive(engine::Walk walk) {
   constexpr std::chrono::milliseconds slice{50};  // Ctrl-C is answered within it.
   bool waits = false, ended = false;
   while (!ended) {

@@ -40,17 +40,8 @@ struct Far {
 /// Of a `FarSide`; null for None.
 const Far* far_of(PyObject* object) noexcept;
 
-/// How much of what is there counts for a flight.
-enum class Sight : std::uint8_t {
-  all,         ///< What is fresh is the result.
-  blind,       ///< Nothing.
-  background,  ///< Nothing; and where another process computes it, it is left to that one.
-};
-
-/// How long a result lives, as it says itself.
-struct Life {
-  std::optional<Duration> ttl;
-};
+using engine::Life;
+using engine::Sight;
 
 /// One call's way. Does not move; outlives its walks. Guarded by the interpreter's lock, which the
 /// walks do without.
@@ -117,7 +108,7 @@ class FarFlight {
 
 /// Drives a walk to its end on this thread, without the interpreter's lock; answers Ctrl-C. Throws
 /// `Raised`.
-void drive(engine::Walk& walk);
+void drive(engine::Walk walk);
 /// One step of it, with the lock. True: it has ended. Throws `Raised`.
 bool step(engine::Walk& walk);
 

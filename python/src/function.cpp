@@ -251,14 +251,17 @@ Object Function::find_anything(const Question& question) {
   return hit ? Object::shared(hit.value()) : Object();
 }
 
-Object Function::find_fresh(const Question& question, bool confirmed) {
+Object Function::find_fresh(const Question& question, Object* suspect) {
   Table::Hit hit;
   if (options_.keeps) table_->find_surely(question, hit, false);
-  if (!hit || (confirmed && hit.review())) return Object();
-  if (is_failure(hit.value())) return Object::shared(hit.value());
-  const engine::Moment fresh_until = options_.freshness.fresh_until(hit.terms());
-  if (fresh_until != engine::no_moment && hit.now() >= fresh_until) return Object();
-  return Object::shared(hit.value());
+  if (!hit) return Object();
+  if (!is_failure(hit.value())) {
+    const engine::Moment fresh_until = options_.freshness.fresh_until(hit.terms());
+    if (fresh_until != engine::no_moment && hit.now() >= fresh_until) return Object();
+  }
+  if (suspect == nullptr || !hit.review()) return Object::shared(hit.value());
+  *suspect = Object::shared(hit.value());
+  return Object();
 }
 
 // What is still there after a failure was not invalidated meanwhile: it may be served, and nobody
@@ -328,7 +331,7 @@ void Function::store(const Call& call, PyObject* result, const std::atomic<bool>
   bool went_far = false;
   if (far != nullptr) {
     if (auto walk = far->store(result, *life, detached, false)) {
-      drive(*walk);
+      drive(std::move(*walk));
       went_far = far->stored();
     }
     if (far->refused()) return;

@@ -144,8 +144,9 @@ class Function {
   }
   /// No far tier may be asked: it is believed for a while more.
   void believe(const Question& question);
-  /// Fresh, or nothing (`confirmed`: nor what is suspect); and whatever there is.
-  Object find_fresh(const Question& question, bool confirmed = false);
+  /// Fresh, or nothing. With `suspect` what another process could have changed goes there instead.
+  Object find_fresh(const Question& question, Object* suspect = nullptr);
+  /// Whatever there is.
   Object find_anything(const Question& question);
   /// What may be served after a failure, or nothing.
   Object find_after_failure(const Question& question);
@@ -250,7 +251,7 @@ class Function {
     return counts_.misses > runs_to_know && cost_.count() == 0 && !options_.cache_errors;
   }
   template <class FarVerb>
-  void far_verb(const Call& call, FarVerb&& verb, std::optional<Exception>& error);
+  std::optional<Exception> far_verb(FarVerb&& verb);
   template <class Change>
   bool detach_around(const Question& question, Change&& change);
   void detach_all() noexcept;

@@ -41,11 +41,9 @@ std::optional<Kept> Function::find_far(FarFlight& far, const Call& call,
     const Question& question = call.question();
     Object suspect;
     if (sight == Sight::all) {
-      if (Object found = find_fresh(question, true)) return Kept(std::move(found));
-      suspect = find_fresh(question);
+      if (Object sure = find_fresh(question, &suspect)) return Kept(std::move(sure));
     }
-    engine::Walk walk = far.look(&detached, sight);
-    drive(walk);
+    drive(far.look(&detached, sight));
     if (Object found = far.found()) return Kept(std::move(found));
     if (sight == Sight::background && far.busy()) {
       if (Object there = find_anything(question)) return Kept(std::move(there));
@@ -63,8 +61,7 @@ std::optional<Kept> Function::find_far(FarFlight& far, const Call& call,
 // nothing, only the far tiers know.
 Object Function::glance(const Call& call) {
   FarFlight far(*this, call);
-  engine::Walk walk = far.peek();
-  drive(walk);
+  drive(far.peek());
   Object found = far.found();
   if (found) ++counts_.hits;
   return found;
@@ -99,14 +96,11 @@ void Function::believe(const Question& question) {
 Object Function::explain_far(const Call& call) {
   FarFlight far(*this, call);
   if (!far) return Object::shared(Py_None);
-  engine::Walk walk = far.peek(true);
-  drive(walk);
+  drive(far.peek(true));
   Object tiers = Object::checked(PyList_New(0));
   for (const engine::TierSaid& each : far.said()) {
-    const Object row =
-        Object::checked(Py_BuildValue("(ssd)", each.tier.c_str(), each.said.c_str(),
-                                      std::chrono::duration<double>(each.took).count()));
-    if (PyList_Append(tiers.get(), row.get()) != 0) throw Raised();
+    append(tiers, Object::checked(Py_BuildValue("(ssd)", each.tier.c_str(), each.said.c_str(),
+                                                std::chrono::duration<double>(each.took).count())));
   }
   return tiers;
 }

@@ -32,17 +32,15 @@ Object Function::refresh(PyObject* const* args, Py_ssize_t count, PyObject* name
 Object Function::peek(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   const Call call(*this, args, count, names);
   const bool asks = static_cast<bool>(far_side());
-  const Object sure = find_fresh(call.question(), asks);
-  if (sure) return is_failure(sure.get()) ? Object() : give(sure.get());
-  if (!asks) return Object();
-  FarFlight far(*this, call);
-  Object suspect = find_fresh(call.question());
   const auto given = [this](const Object& object) {
     return object && !is_failure(object.get()) ? give(object.get()) : Object();
   };
+  Object suspect;
+  const Object sure = find_fresh(call.question(), asks ? &suspect : nullptr);
+  if (sure || !asks) return given(sure);
+  FarFlight far(*this, call);
   if (!far) return given(suspect);
-  engine::Walk walk = far.peek();
-  drive(walk);
+  drive(far.peek());
   Object found = far.found();
   return found || !far.unreachable() ? found : given(suspect);
 }
@@ -62,19 +60,13 @@ bool Function::invalidate(PyObject* const* args, Py_ssize_t count, PyObject* nam
   bool erased = false;
   std::optional<Exception> error;
   const bool detached = detach_around(question, [&] {
-    far_verb(
-        call,
-        [](FarFlight& far) {
-          engine::Walk walk = far.erase();
-          drive(walk);
-        },
-        error);
+    error = far_verb([&](const Far&) {
+      FarFlight far(*this, call);
+      if (far) drive(far.erase());
+    });
     erased = table_->erase(question);
   });
-  if (error) {
-    error->raise();
-    throw Raised();
-  }
+  if (error) error->rethrow();
   return erased || detached || far_side_;
 }
 
@@ -86,55 +78,42 @@ void Function::put(PyObject* result, PyObject* const* args, Py_ssize_t count, Py
     const std::optional<Life> life = life_of(result);
     if (!life) return;
     bool went_far = false;
-    far_verb(
-        call,
-        [&](FarFlight& far) {
-          engine::Walk prepared = far.look(nullptr, Sight::blind);
-          drive(prepared);
-          if (auto walk = far.store(result, *life, nullptr, true)) {
-            drive(*walk);
-            went_far = far.stored();
-          }
-        },
-        error);
+    error = far_verb([&](const Far&) {
+      FarFlight far(*this, call);
+      if (!far) return;
+      drive(far.look(nullptr, Sight::blind));
+      if (auto walk = far.store(result, *life, nullptr, true)) {
+        drive(std::move(*walk));
+        went_far = far.stored();
+      }
+    });
     store_near(call, result, *life, nullptr, false, went_far);
   });
-  if (error) {
-    error->raise();
-    throw Raised();
-  }
+  if (error) error->rethrow();
+}
+
+void Function::clear() {
+  const std::optional<Exception> error = far_verb([&](const Far& far) {
+    detach_all();
+    drive(far.function->clear());
+  });
+  clear_near();
+  if (error) error->rethrow();
 }
 
 // What concerns far tiers. Its error is for after the near tier has followed: that does in any
 // case.
 template <class FarVerb>
-void Function::far_verb(const Call& call, FarVerb&& verb, std::optional<Exception>& error) {
+std::optional<Exception> Function::far_verb(FarVerb&& verb) {
   try {
-    if (!far_side()) return;
+    const Object side = far_side();
+    if (!side) return std::nullopt;
     require_far_writes();
-    FarFlight far(*this, call);
-    if (far) verb(far);
+    verb(*far_of(side.get()));
+    return std::nullopt;
   } catch (const Raised&) {
-    error = Exception::take();
+    return Exception::take();
   }
-}
-
-void Function::clear() {
-  std::optional<Exception> error;
-  try {
-    if (const Object side = far_side()) {
-      require_far_writes();
-      detach_all();
-      engine::Walk walk = far_of(side.get())->function->clear();
-      drive(walk);
-    }
-  } catch (const Raised&) {
-    error = Exception::take();
-  }
-  clear_near();
-  if (!error) return;
-  error->raise();
-  throw Raised();
 }
 
 void Function::detach_all() noexcept {

@@ -101,7 +101,8 @@ Step Miss::join() {
   }
   leadership_ = engine::Leadership<Running>(function_.flights(), std::move(joined.flight));
   if (looked_ && !question.asked()) return Step::lead;
-  Object found = function_.find_fresh(question, static_cast<bool>(function_.far_side()));
+  Object suspect;
+  Object found = function_.find_fresh(question, function_.far_side() ? &suspect : nullptr);
   if (!found) return Step::lead;
   finish(engine::Outcome<Kept>::of(Kept(std::move(found))), false);
   return Step::landed;
@@ -214,8 +215,7 @@ Object Miss::land(PyObject* result) {
     finish(engine::Outcome<Kept>::failed(std::make_exception_ptr(Failed(exception))), false);
     flight_ = {};
     own_ = {};
-    exception.raise();
-    throw Raised();
+    exception.rethrow();
   }
   finish(engine::Outcome<Kept>::of(Kept(Object::shared(result))), true);
   if (commit_error_ != nullptr) raise(commit_error_);

@@ -100,10 +100,7 @@ void Miss::commit(PyObject* result, const std::atomic<bool>& detached) {
     if (function_.options().keeps) function_.pause(call_.question());
     return;
   }
-  if (unkept_) {
-    std::exchange(unkept_, std::nullopt)->raise();
-    throw Raised();
-  }
+  if (unkept_) std::exchange(unkept_, std::nullopt)->rethrow();
   if (life_ && !far_->refused()) {
     function_.store_near(call_, result, *life_, &detached, false, far_->stored());
   }
@@ -149,11 +146,10 @@ void Miss::put_near(PyObject* value) {
 }
 
 bool Miss::peek_far() {
-  if (Object sure = function_.find_fresh(call_.question(), true)) {
+  if (Object sure = function_.find_fresh(call_.question(), &suspect_)) {
     suspect_ = std::move(sure);
     return false;
   }
-  suspect_ = function_.find_fresh(call_.question());
   if (!begin_far()) return false;
   walk_.emplace(far_->peek());
   return true;

@@ -51,7 +51,7 @@ PyObject* patience(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return Object::checked(PyFloat_FromDouble(miss.patience())); });
 }
 PyObject* there(PyObject* self, PyObject*) {
-  return on(self, [](Miss& miss) { return Object::shared(miss.there() ? Py_True : Py_False); });
+  return on(self, [](Miss& miss) { return truth(miss.there()); });
 }
 PyObject* begin(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return or_none(miss.begin()); });
@@ -61,14 +61,6 @@ PyObject* body(PyObject* self, PyObject*) {
 }
 PyObject* land(PyObject* self, PyObject* result) {
   return on(self, [&](Miss& miss) { return miss.land(result); });
-}
-PyObject* look_far(PyObject* self, PyObject*) {
-  return on(self, [](Miss& miss) { return Object::shared(miss.look_far() ? Py_True : Py_False); });
-}
-PyObject* store_far(PyObject* self, PyObject* result) {
-  return on(self, [&](Miss& miss) {
-    return Object::shared(miss.store_far(result) ? Py_True : Py_False);
-  });
 }
 PyObject* step_far(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) {
@@ -90,12 +82,12 @@ PyObject* take_far(PyObject* self, PyObject*) {
   });
 }
 template <bool (Miss::*Step)()>
-PyObject* truth(PyObject* self, PyObject*) {
-  return on(self, [](Miss& miss) { return Object::shared((miss.*Step)() ? Py_True : Py_False); });
+PyObject* whether(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return truth((miss.*Step)()); });
 }
-PyObject* put_far(PyObject* self, PyObject* value) {
-  return on(self,
-            [&](Miss& miss) { return Object::shared(miss.put_far(value) ? Py_True : Py_False); });
+template <bool (Miss::*Step)(PyObject*)>
+PyObject* whether_of(PyObject* self, PyObject* value) {
+  return on(self, [&](Miss& miss) { return truth((miss.*Step)(value)); });
 }
 PyObject* put_near(PyObject* self, PyObject* value) {
   return on(self, [&](Miss& miss) {
@@ -151,18 +143,20 @@ PyMethodDef methods[] = {
     {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
     {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
     {"body", body, METH_NOARGS, "Calls the body."},
-    {"look_far", look_far, METH_NOARGS, "Whether far tiers are to be asked: step_far()."},
-    {"store_far", store_far, METH_O, "Whether they are to be given this: step_far()."},
+    {"look_far", whether<&Miss::look_far>, METH_NOARGS,
+     "Whether far tiers are to be asked: step_far()."},
+    {"store_far", whether_of<&Miss::store_far>, METH_O,
+     "Whether they are to be given this: step_far()."},
     {"step_far", step_far, METH_NOARGS, "Seconds to wait; None: it has ended."},
     {"wake_far", wake_far, METH_O, "Wakes this future when there is something to step through."},
     {"take_far", take_far, METH_NOARGS, "(result,) that far tiers had, landed; or None."},
-    {"detach", truth<&Miss::detach>, METH_NOARGS, "What runs is stored nowhere."},
-    {"erase_far", truth<&Miss::erase_far>, METH_NOARGS, "Whether to step_far through that."},
-    {"erase_near", truth<&Miss::erase_near>, METH_NOARGS, "Whether there was something."},
-    {"prepare_far", truth<&Miss::prepare_far>, METH_NOARGS, "Before put_far: step_far."},
-    {"put_far", put_far, METH_O, "Whether to step_far through that."},
+    {"detach", whether<&Miss::detach>, METH_NOARGS, "What runs is stored nowhere."},
+    {"erase_far", whether<&Miss::erase_far>, METH_NOARGS, "Whether to step_far through that."},
+    {"erase_near", whether<&Miss::erase_near>, METH_NOARGS, "Whether there was something."},
+    {"prepare_far", whether<&Miss::prepare_far>, METH_NOARGS, "Before put_far: step_far."},
+    {"put_far", whether_of<&Miss::put_far>, METH_O, "Whether to step_far through that."},
     {"put_near", put_near, METH_O, "Keeps it here."},
-    {"peek_far", truth<&Miss::peek_far>, METH_NOARGS, "Whether to step_far through that."},
+    {"peek_far", whether<&Miss::peek_far>, METH_NOARGS, "Whether to step_far through that."},
     {"peeked", peeked, METH_NOARGS, "What a call would return without computing, or MISSING."},
     {"land", land, METH_O, "Hands the result to everybody; returns it as the caller gets it."},
     {"fail", fail, METH_O,

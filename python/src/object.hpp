@@ -81,10 +81,20 @@ class Exception {
     PyErr_Restore(Object::shared(type).release(), Object(value_).release(),
                   Object(trace_).release());
   }
+  [[noreturn]] void rethrow() const {
+    raise();
+    throw Raised();
+  }
 
  private:
   Object value_;
   Object trace_;
 };
+
+/// Throws `Raised`.
+inline void append(const Object& list, const Object& item) {
+  if (PyList_Append(list.get(), item.get()) != 0) throw Raised();
+}
+inline Object truth(bool holds) noexcept { return Object::shared(holds ? Py_True : Py_False); }
 
 }  // namespace dcache::python

@@ -61,7 +61,7 @@ PyObject* questions(PyObject* self, PyObject*) {
       const Object question = Object::checked(Py_BuildValue(
           "(s#y#O)", item.key.data(), static_cast<Py_ssize_t>(item.key.size()), item.value.data(),
           static_cast<Py_ssize_t>(item.value.size()), expires.get()));
-      if (PyList_Append(items.get(), question.get()) != 0) throw Raised();
+      append(items, question);
     }
     return Py_BuildValue("(iO)", op ? static_cast<int>(op->verb()) : -1, items.get());
   });

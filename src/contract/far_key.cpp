@@ -53,15 +53,18 @@ std::string canonical_prefix(std::string_view function, std::string_view version
   return bytes;
 }
 
-FarKey far_key(std::string_view prefix, std::string canonical) {
-  const Digest digest = sha256({canonical});
+std::string far_key_text(std::string_view prefix, Parts canonical) {
   constexpr std::size_t digest_length = 52;
-  FarKey key;
-  key.text.reserve(prefix.size() + digest_length);
-  key.text.append(prefix);
-  append_base32(key.text, as_bytes(digest));
-  key.canonical = std::move(canonical);
-  return key;
+  std::string text;
+  text.reserve(prefix.size() + digest_length);
+  text.append(prefix);
+  append_base32(text, as_bytes(sha256(canonical)));
+  return text;
+}
+
+FarKey far_key(std::string_view prefix, std::string canonical) {
+  std::string text = far_key_text(prefix, {canonical});
+  return {std::move(text), std::move(canonical)};
 }
 
 }  // namespace dcache::engine

@@ -30,17 +30,13 @@ std::optional<engine::DefaultTiers> cache_detail::open_default_tiers() {
     return std::nullopt;
   }
   const char* const space = std::getenv("DCACHE_NAMESPACE");
-  const CacheOptions defaults;
   const std::lock_guard lock(mutex);
   engine::DefaultTiers& tiers = (*opened)[url];
   if (!tiers.chain) {
-    engine::ChainOptions options;
-    options.retain = defaults.retain;
-    options.near_ttl = defaults.near_ttl;
     std::vector<engine::TierOptions> far;
     far.push_back(far_tier(CacheTier(std::string(url))));
-    tiers.chain = std::make_shared<engine::Chain>(std::move(far), std::move(options));
-    if (tiers.chain->shared()) tiers.near_ttl = defaults.near_ttl;
+    tiers.chain = std::make_shared<engine::Chain>(std::move(far), engine::ChainOptions());
+    if (tiers.chain->shared()) tiers.near_ttl = CacheOptions().near_ttl;
   }
   engine::DefaultTiers found = tiers;
   found.space = space == nullptr ? "" : space;

@@ -12,13 +12,6 @@
 #include "tiers/tier.hpp"
 
 namespace dcache::engine {
-namespace {
-
-WallTime microseconds(Duration span) noexcept {
-  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
-}
-
-}  // namespace
 
 Mark make_mark() {
   Mark mark;
@@ -78,7 +71,7 @@ void Chain::close() noexcept {
 WallTime Chain::now() const noexcept {
   constexpr WallTime epoch = 1'700'000'000'000'000;  // Of clocks that know no date.
   if (options_.clock != nullptr) return epoch + microseconds(options_.clock->now());
-  return microseconds(std::chrono::system_clock::now().time_since_epoch());
+  return wall_now();
 }
 
 FarFunction::FarFunction(std::shared_ptr<Chain> chain, std::string_view space,
@@ -87,7 +80,7 @@ FarFunction::FarFunction(std::shared_ptr<Chain> chain, std::string_view space,
       prefix_(key_prefix(space, name)),
       canonical_(canonical_prefix(name, version)),
       // As far apart as the functions are: what a store does not take of a name is in the digest.
-      mark_key_(prefix_ + base32(as_bytes(sha256({canonical_})))),
+      mark_key_(far_key_text(prefix_, {canonical_})),
       marks_(std::make_unique<Marked[]>(chain_->size())),
       own_signer_(secret.empty() ? nullptr : std::make_unique<Signer>(secret)),
       signer_(own_signer_ ? own_signer_.get() : chain_->signer_.get()) {}
@@ -103,12 +96,7 @@ FarKey FarFunction::key(std::string_view arguments, std::string_view program) co
 }
 
 std::string FarFunction::key_text(std::string_view arguments) const {
-  constexpr std::size_t digest_length = 52;
-  std::string text;
-  text.reserve(prefix_.size() + digest_length);
-  text.append(prefix_);
-  append_base32(text, as_bytes(sha256({canonical_, arguments})));
-  return text;
+  return far_key_text(prefix_, {canonical_, arguments});
 }
 
 Walk FarFunction::clear() {
@@ -119,7 +107,7 @@ Walk FarFunction::clear() {
     const SteadyMoment now = std::chrono::steady_clock::now();
     const Ref<Op> op =
         make_op(Verb::put, mark_key_, tier.can.local ? SteadyMoment::max() : now + tier.budget);
-    op->items.front().value.assign(reinterpret_cast<const char*>(mark.data()), mark.size());
+    op->items.front().value = as_bytes(mark);
     marks_[at].clear();
     tier.backend().submit(op);
     co_await Completed(*op);
@@ -127,7 +115,7 @@ Walk FarFunction::clear() {
     if (tier.settle(*op, chain_->options_)) {
       marks_[at].learn(mark, now, clears);
     } else {
-      missed += (missed.empty() ? "" : ", ") + tier.name;
+      add_name(missed, tier.name);
     }
   }
   if (!missed.empty()) {

@@ -15,10 +15,6 @@ namespace {
 
 SteadyMoment steady_now() noexcept { return std::chrono::steady_clock::now(); }
 
-WallTime microseconds(Duration span) noexcept {
-  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
-}
-
 // As people say it, by the wall clock that records carry.
 std::string span(WallTime microseconds) {
   constexpr WallTime second = 1'000'000;
@@ -44,7 +40,10 @@ RecordTimes capped(RecordTimes times, Duration ttl, WallTime now) noexcept {
 }  // namespace
 
 FarCall::FarCall(std::shared_ptr<FarFunction> function, FarKey key)
-    : function_(std::move(function)), key_(std::move(key)), seen_(function_->chain().size()) {
+    : function_(std::move(function)),
+      key_(std::move(key)),
+      hash_(checksum({key_.text})),
+      seen_(function_->chain().size()) {
   for (std::size_t at = 0; at < seen_.size(); ++at) seen_[at].budget = tier(at).budget;
 }
 
@@ -74,9 +73,10 @@ std::optional<std::size_t> FarCall::leasing_tier() const noexcept {
   return std::nullopt;
 }
 
-void FarCall::submit(std::size_t at, const Ref<Op>& op) {
+Completed FarCall::submitted(std::size_t at, const Ref<Op>& op, Late* late) {
   seen_[at].began = steady_now();
   tier(at).backend().submit(op);
+  return Completed(*op, late);
 }
 
 bool FarCall::settle(std::size_t at, const Op& op) {
@@ -158,8 +158,7 @@ Ref<Op> FarCall::ask_new_mark(std::size_t at, Verb verb) {
   Ref<Op> op = ask(at, verb);
   Item& item = op->items.front();
   item.key = function_->mark_key_;
-  const Mark mark = make_mark();
-  if (verb != Verb::get) item.value.assign(reinterpret_cast<const char*>(mark.data()), mark.size());
+  if (verb != Verb::get) item.value = as_bytes(make_mark());
   return op;
 }
 
@@ -212,22 +211,13 @@ bool FarCall::take_token(std::size_t at, const Op& op) {
 // What a write does that ends after it was given up: if its key was invalidated meanwhile, it is
 // undone.
 FarCall::Late FarCall::erase_again(std::size_t at) const {
-  const std::uint64_t hash = checksum({key_.text});
-  const std::uint32_t erasures = function_->chain().gate_->erasures(hash);
-  return [function = function_, at, hash, erasures](Op& written) {
+  const std::uint32_t erasures = function_->chain().gate_->erasures(hash_);
+  return [function = function_, at, hash = hash_, erasures](Op& written) {
     const Chain& chain = function->chain();
     if (!chain.gate_->erased_since(hash, erasures)) return;
     const std::string& key = written.items.front().key;
     chain.tiers_[at]->backend().submit(make_op(Verb::erase, key, SteadyMoment::max()));
   };
-}
-
-// Null: nothing was invalidated while it was written.
-Ref<Op> FarCall::undo(std::size_t at, const Op& written, std::uint32_t erasures) {
-  if (written.verb() == Verb::erase) return {};
-  const std::uint64_t hash = checksum({key_.text});
-  const bool erased = function_->chain().gate_->erased_since(hash, erasures);
-  return erased ? ask(at, Verb::erase) : Ref<Op>();
 }
 
 // The most that a result is fresh there: as it is told, and no longer than a farther tier that
@@ -268,9 +258,8 @@ Ref<Op> FarCall::write(std::size_t at, const Result& result, bool explicitly, La
     return replaces ? ask(at, Verb::erase) : Ref<Op>();
   }
   // The store has a clock of its own, which is nobody's to move.
-  item.expires = microseconds(std::chrono::system_clock::now().time_since_epoch()) +
-                 (times.usable_until == no_end ? microseconds(chain.options_.retain)
-                                               : times.usable_until - now);
+  item.expires = wall_now() + (times.usable_until == no_end ? microseconds(chain.options_.retain)
+                                                            : times.usable_until - now);
   late = erase_again(at);
   return op;
 }

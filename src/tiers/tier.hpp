@@ -30,6 +30,11 @@ inline void count(std::atomic<std::uint64_t>& counter) noexcept {
   counter.fetch_add(1, std::memory_order_relaxed);
 }
 
+/// To a list for a message.
+inline void add_name(std::string& names, const std::string& name) {
+  names += (names.empty() ? "" : ", ") + name;
+}
+
 /// Thread-safe.
 class Tier {
  public:

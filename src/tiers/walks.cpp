@@ -19,10 +19,6 @@ bool is_set(const std::atomic<bool>* flag) noexcept {
 
 SteadyMoment in(std::chrono::nanoseconds span) { return std::chrono::steady_clock::now() + span; }
 
-void name_missed(std::string& missed, const std::string& name) {
-  missed += (missed.empty() ? "" : ", ") + name;
-}
-
 // How often another process is looked at that computes: from one millisecond on, twice as long each
 // time.
 constexpr std::chrono::milliseconds first_pause{1}, longest_pause{20};
@@ -41,7 +37,7 @@ Walk FarCall::look(Look how) {
     for (Walk part = ask_who_computes(how, *leasing); !part.step();) co_await Within(part);
   }
   if (!found_ || !how.writes || found_at_ == 0) co_return;
-  for (Walk part = fill_nearer(how); !part.step();) co_await Within(part);
+  for (Walk part = fill(found_at_, how.detached); !part.step();) co_await Within(part);
 }
 
 // Each tier once: its mark where that is due, and the record; then a token, from before anything
@@ -56,27 +52,23 @@ Walk FarCall::ask_tiers(const Look& how) {
       continue;
     }
     if (const Ref<Op> asked = ask_questions(at, reads)) {
-      submit(at, asked);
-      co_await Completed(*asked);
+      co_await submitted(at, asked);
       if (!take_answers(at, *asked, how)) continue;
     }
     if (found_ || !writes) continue;
     if (!seen_[at].has_mark) {
       const Ref<Op> made = ask_new_mark(at, adds_mark(at) ? Verb::add : Verb::put);
-      submit(at, made);
-      co_await Completed(*made);
+      co_await submitted(at, made);
       if (!take_new_mark(at, *made)) continue;
     }
     if (!seen_[at].has_mark) {  // It was put blindly: is it still ours?
       const Ref<Op> read = ask_new_mark(at, Verb::get);
-      submit(at, read);
-      co_await Completed(*read);
+      co_await submitted(at, read);
       if (!take_new_mark(at, *read)) continue;
     }
     if (!tier(at).can.leases) continue;
     const Ref<Op> watched = ask(at, Verb::watch);
-    submit(at, watched);
-    co_await Completed(*watched);
+    co_await submitted(at, watched);
     take_token(at, *watched);
   }
 }
@@ -89,13 +81,11 @@ Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
   for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
     seen_[at].budget = budget;  // Waiting for others is no fault of the tier's.
     const Ref<Op> lease = ask(at, Verb::lease);
-    submit(at, lease);
-    co_await Completed(*lease);
+    co_await submitted(at, lease);
     if (!take_token(at, *lease)) co_return;
     if (how.reads && tier(at).options.reads) {
       const Ref<Op> again = ask(at, Verb::get);
-      submit(at, again);
-      co_await Completed(*again);
+      co_await submitted(at, again);
       if (!take_answers(at, *again, how) || found_) break;
     }
     if (seen_[at].has_lease || std::chrono::steady_clock::now() >= give_up) co_return;
@@ -105,68 +95,58 @@ Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
   if (!found_ || !seen_[at].has_lease) co_return;
   const Ref<Op> released = ask(at, Verb::release);
   seen_[at].has_lease = false;
-  submit(at, released);
-  co_await Completed(*released);
+  co_await submitted(at, released);
   settle(at, *released);
 }
 
-Walk FarCall::fill_nearer(const Look& how) {
-  const Chain::Gate::Inside inside(*function_->chain().gate_, checksum({key_.text}));
-  const std::uint32_t erasures = function_->chain().gate_->erasures(checksum({key_.text}));
-  for (std::size_t at = found_at_; at-- > 0 && !is_set(how.detached);) {
+Walk FarCall::store(Result result, const std::atomic<bool>* detached) {
+  copy_ = std::move(result);
+  return fill(seen_.size(), detached);
+}
+
+// Gives the copy to the tiers nearer than `end`, far to near.
+Walk FarCall::fill(std::size_t end, const std::atomic<bool>* detached) {
+  Chain::Gate& gate = *function_->chain().gate_;
+  const Chain::Gate::Inside inside(gate, hash_);
+  const std::uint32_t erasures = gate.erasures(hash_);
+  for (std::size_t at = end; at-- > 0 && !refused_ && !is_set(detached);) {
     Late late;
     const Ref<Op> written = write(at, copy_, false, late);
     if (!written) continue;
-    submit(at, written);
-    co_await Completed(*written, &late);
+    co_await submitted(at, written, &late);
     take_stored(at, *written);
-    if (const Ref<Op> undone = undo(at, *written, erasures)) {
-      submit(at, undone);
-      co_await Completed(*undone);
-      settle(at, *undone);
-    }
+    if (written->verb() == Verb::erase || !gate.erased_since(hash_, erasures)) continue;
+    const Ref<Op> undone = ask(at, Verb::erase);
+    co_await submitted(at, undone);
+    settle(at, *undone);
   }
 }
 
-Walk FarCall::store(Result result, const std::atomic<bool>* detached) {
-  const Chain::Gate::Inside inside(*function_->chain().gate_, checksum({key_.text}));
-  const std::uint32_t erasures = function_->chain().gate_->erasures(checksum({key_.text}));
-  for (std::size_t at = seen_.size(); at-- > 0 && !refused_ && !is_set(detached);) {
-    Late late;
-    const Ref<Op> written = write(at, result, false, late);
-    if (!written) continue;
-    submit(at, written);
-    co_await Completed(*written, &late);
-    take_stored(at, *written);
-    if (const Ref<Op> undone = undo(at, *written, erasures)) {
-      submit(at, undone);
-      co_await Completed(*undone);
-      settle(at, *undone);
-    }
+// The writes of this process that are under way, for a while.
+Walk FarCall::await_writers() {
+  Chain::Gate& gate = *function_->chain().gate_;
+  const SteadyMoment give_up = in(writers_patience);
+  while (gate.busy(hash_) && std::chrono::steady_clock::now() < give_up) {
+    co_await Until(in(first_pause));
   }
 }
 
 Walk FarCall::put(Result result) {
   Chain::Gate& gate = *function_->chain().gate_;
-  const std::uint64_t hash = checksum({key_.text});
-  const Chain::Gate::Erasing erasing(gate, hash);
-  const SteadyMoment writers_gone = in(writers_patience);
-  while (gate.busy(hash) && std::chrono::steady_clock::now() < writers_gone) {
-    co_await Until(in(first_pause));
-  }
-  const Chain::Gate::Inside inside(gate, hash);
+  const Chain::Gate::Erasing erasing(gate, hash_);
+  for (Walk part = await_writers(); !part.step();) co_await Within(part);
+  const Chain::Gate::Inside inside(gate, hash_);
   std::string missed;
   for (std::size_t at = seen_.size(); at-- > 0;) {
     if (!tier(at).options.writes && !tier(at).options.reads) continue;
     Late late;
     const Ref<Op> written = write(at, result, true, late);
     if (!written) {
-      name_missed(missed, tier(at).name);
+      add_name(missed, tier(at).name);
       continue;
     }
-    submit(at, written);
-    co_await Completed(*written, &late);
-    if (!take_stored(at, *written)) name_missed(missed, tier(at).name);
+    co_await submitted(at, written, &late);
+    if (!take_stored(at, *written)) add_name(missed, tier(at).name);
   }
   if (!missed.empty()) {
     throw TierError("dcache: put did not reach " + missed + ": what is there is served further on");
@@ -174,19 +154,13 @@ Walk FarCall::put(Result result) {
 }
 
 Walk FarCall::erase() {
-  Chain::Gate& gate = *function_->chain().gate_;
-  const std::uint64_t hash = checksum({key_.text});
-  const Chain::Gate::Erasing erasing(gate, hash);
-  const SteadyMoment writers_gone = in(writers_patience);
-  while (gate.busy(hash) && std::chrono::steady_clock::now() < writers_gone) {
-    co_await Until(in(first_pause));
-  }
+  const Chain::Gate::Erasing erasing(*function_->chain().gate_, hash_);
+  for (Walk part = await_writers(); !part.step();) co_await Within(part);
   std::string missed;
   for (std::size_t at = seen_.size(); at-- > 0;) {
     const Ref<Op> erased = ask(at, Verb::erase);
-    submit(at, erased);
-    co_await Completed(*erased);
-    if (!settle(at, *erased)) name_missed(missed, tier(at).name);
+    co_await submitted(at, erased);
+    if (!settle(at, *erased)) add_name(missed, tier(at).name);
   }
   if (!missed.empty()) {
     throw InvalidationError(

@@ -60,7 +60,7 @@ class Memo {
     const FlightCall flight_call{hash_of(key),
                                  key,
                                  [&] { return key; },
-                                 [&] { return recheck ? peek(key) : std::nullopt; },
+                                 [&](const auto&) { return recheck ? peek(key) : std::nullopt; },
                                  [&] { return std::make_shared<const int>(body(key)); },
                                  [&](const Shared& value, const std::atomic<bool>& detached) {
                                    if (on_commit) on_commit();
@@ -441,7 +441,7 @@ TEST(Coalesce, TableThatWasFilledBetweenLookUpAndJoinIsUsed) {
   const FlightCall call{1U,
                         key,
                         [&] { return key; },
-                        [] { return std::optional(std::make_shared<const int>(3)); },
+                        [](const auto&) { return std::optional(std::make_shared<const int>(3)); },
                         []() -> Shared { throw std::logic_error("ran"); },
                         [](const Shared&, const auto&) { throw std::logic_error("stored"); }};
   auto answer = coalesce(memo.flights, call, memo.limits);
@@ -581,7 +581,7 @@ TEST(Coalesce, ErrorsOfTheKeyComeToTheCallerAsTheyAre) {
   const FlightCall call{1U,
                         key,
                         []() -> std::string { throw std::range_error("key"); },
-                        [] { return std::optional<Shared>(); },
+                        [](const auto&) { return std::optional<Shared>(); },
                         [] { return Shared(); },
                         [](const Shared&, const auto&) {}};
   EXPECT_THROW(coalesce(memo.flights, call, memo.limits), std::range_error);

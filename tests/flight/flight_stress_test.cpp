@@ -165,7 +165,7 @@ class Actor {
         hash_of(key),
         key,
         [key] { return key; },
-        [&] { return recheck ? world_.look_up(from) : std::nullopt; },
+        [&](const auto&) { return recheck ? world_.look_up(from) : std::nullopt; },
         [&] { return world_.body(from, random_); },
         [&](std::uint64_t value, const auto& detached) { World::commit(from, value, detached); }};
     const std::uint64_t floor = from.floor;
@@ -239,7 +239,7 @@ TEST(FlightStress, NestedCallsInAllDirectionsAlwaysEnd) {
       const FlightCall flight_call{static_cast<std::uint64_t>(key),
                                    key,
                                    [key] { return key; },
-                                   [] { return std::optional<std::uint64_t>(); },
+                                   [](const auto&) { return std::optional<std::uint64_t>(); },
                                    [&]() -> std::uint64_t {
                                      std::this_thread::yield();
                                      if (depth == 0) return 1;

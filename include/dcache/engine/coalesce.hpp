@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 #include "dcache/engine/context.hpp"
@@ -28,8 +27,8 @@ struct FlightCall {
   std::uint64_t hash;
   const View& view;  ///< What the keys of the flights are compared with.
   MakeKey make_key;  ///< `Key()`
-  /// `std::optional<Value>()`, or of `(const std::atomic<bool>& detached)`: filled meanwhile, or to
-  /// be had elsewhere? Asked before the body is run.
+  /// `std::optional<Value>(const std::atomic<bool>& detached)`: filled meanwhile, or to be had
+  /// elsewhere? Asked before the body is run.
   Recheck recheck;
   Body body;      ///< Its result is what a Value is made of.
   Commit commit;  ///< `(const Value&, const std::atomic<bool>& detached)`: see `Flights::land`.
@@ -90,21 +89,12 @@ Outcome<Value> attempt(Body& body) {
   }
 }
 
-template <class Recheck>
-auto look_again(const Recheck& recheck, const std::atomic<bool>& detached) {
-  if constexpr (std::is_invocable_v<const Recheck&, const std::atomic<bool>&>) {
-    return recheck(detached);
-  } else {
-    return recheck();
-  }
-}
-
 // Runs the body unless the value has come meanwhile.
 template <class Flights, class Call>
 void compute(Answer<Flights>& answer, const Call& call, const FlightLimits& limits,
              const std::atomic<bool>& detached) {
   const auto find_or_run = [&]() -> typename Flights::value_type {
-    if (auto found = look_again(call.recheck, detached)) return std::move(*found);
+    if (auto found = call.recheck(detached)) return std::move(*found);
     answer.ran = true;
     return call.body();
   };

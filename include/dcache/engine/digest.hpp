@@ -17,8 +17,9 @@ namespace dcache::engine {
 using Digest = std::array<unsigned char, 32>;
 using Parts = std::initializer_list<std::string_view>;
 
-inline std::string_view as_bytes(const Digest& digest) noexcept {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+template <std::size_t N>
+std::string_view as_bytes(const std::array<unsigned char, N>& bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), N};
 }
 
 /// Throws Error if the machine's OpenSSL has none (a FIPS configuration that is broken).

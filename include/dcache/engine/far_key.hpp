@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "dcache/engine/digest.hpp"
 #include "dcache/engine/record.hpp"
 
 namespace dcache::engine {
@@ -31,6 +32,8 @@ std::string key_prefix(std::string_view space, std::string_view function);
 /// after it. Without a version: an empty one.
 std::string canonical_prefix(std::string_view function, std::string_view version);
 
+/// The text of a key: the digest of its canonical bytes after the prefix, as `key_prefix` gives it.
+std::string far_key_text(std::string_view prefix, Parts canonical);
 /// `prefix` as `key_prefix` gives it; `canonical` whole.
 FarKey far_key(std::string_view prefix, std::string canonical);
 

@@ -33,6 +33,18 @@ struct FarSide {
   std::optional<Duration> near_ttl;
 };
 
+/// How much of what is there counts for a flight.
+enum class Sight : std::uint8_t {
+  all,         ///< What is fresh is the result.
+  blind,       ///< Nothing.
+  background,  ///< Nothing; and where another process computes it, it is left to that one.
+};
+
+/// How long a result lives, as it says itself.
+struct Life {
+  std::optional<Duration> ttl;
+};
+
 /// REQUIRES: there is a `Codec` for the result and for each argument.
 template <class Result, class... Parameters>
 FarSide<Result, std::tuple<typename Argument<Parameters>::View...>> far_side(
@@ -65,9 +77,6 @@ inline constexpr bool goes_far<R(P...)> =
 /// The times of a result that is computed now.
 inline RecordTimes times_of(WallTime now, std::optional<Duration> ttl, Duration stale_for,
                             std::chrono::nanoseconds cost) {
-  const auto microseconds = [](Duration span) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
-  };
   RecordTimes times;
   times.created = now;
   times.cost = static_cast<std::uint64_t>(microseconds(cost));
@@ -102,10 +111,9 @@ Terms terms_of(const RecordTimes& times, WallTime now, const Freshness& freshnes
   const auto until = [&](WallTime time) {
     return after(std::chrono::microseconds(std::max<WallTime>(time - now, 0)));
   };
-  const WallTime stale_span =
-      std::chrono::duration_cast<std::chrono::microseconds>(freshness.stale_for).count();
   Terms terms;
-  terms.dies = until(std::min(times.usable_until, times.fresh_until + stale_span));
+  terms.dies =
+      until(std::min(times.usable_until, times.fresh_until + microseconds(freshness.stale_for)));
   terms.review = until(std::min(times.fresh_until, refresh_time(times, freshness.refresh_ahead)));
   return terms;
 }

@@ -136,12 +136,6 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   Given compute(const View& view, std::uint64_t hash, bool may_be_stale);
   Given serve_or_refresh(const View& view, std::uint64_t hash, Hit& hit, bool fresh);
   using Detached = const std::atomic<bool>*;
-  /// How much of what is there counts for a flight.
-  enum class Sight : std::uint8_t {
-    all,         ///< What is fresh is the result.
-    blind,       ///< Nothing.
-    background,  ///< Nothing; and where another process computes it, it is left to that one.
-  };
   // What was found out about a call in its flight, from looking to storing.
   struct Flown {
     std::optional<FarCall> far;
@@ -152,12 +146,10 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
     Detached detached = nullptr;
     std::chrono::nanoseconds cost{0};
   };
-  // What a result says about itself.
-  struct Life {
-    std::optional<Duration> ttl;
-  };
 
-  std::optional<Kept> find_fresh(const View& view, std::uint64_t hash);
+  /// Fresh. With `suspect` what others may have changed goes there instead.
+  std::optional<Kept> find_fresh(const View& view, std::uint64_t hash,
+                                 std::optional<Kept>* suspect = nullptr);
   std::optional<Kept> find_anywhere(const View& view, std::uint64_t hash, Flown& flown,
                                     const std::atomic<bool>& detached, Sight sight);
   std::optional<Kept> find_far(const View& view, std::uint64_t hash, Flown& flown,
@@ -166,7 +158,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   void prepare_far(const View& view, Flown& flown, bool leases = false) const;
   RecordFault take(const Record& record, std::optional<Result>& result) const;
   FarCall::Result far_result(const Kept& kept, const Life& life, const Flown& flown) const;
-  std::optional<Given> peek_far(const View& view, const std::optional<Kept>& kept);
+  std::optional<Given> peek_far(const View& view, const std::optional<Kept>& suspect);
   void refresh_later(const View& view, std::uint64_t hash);
   std::optional<Kept> find_after_failure(const View& view, std::uint64_t hash);
 

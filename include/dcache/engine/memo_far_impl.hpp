@@ -39,12 +39,7 @@ std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_anywhere(
     return hit ? std::optional<Kept>(hit.value()) : std::nullopt;
   }
   std::optional<Kept> suspect;
-  {
-    Hit hit;
-    near_.find(view, hash, hit, false);
-    if (hit && !hit.review()) return hit.value();
-    if (hit && hit.now() < freshness_.fresh_until(hit.terms())) suspect = hit.value();
-  }
+  if (auto sure = find_fresh(view, hash, &suspect)) return sure;
   if (auto found = find_far(view, hash, flown, detached)) return found;
   // As long as nobody can be asked, it lives to its own end.
   if (!suspect || !flown.far->unreachable()) return std::nullopt;
@@ -120,11 +115,7 @@ typename Memo<R, P...>::Kept Memo<R, P...>::run_or_stale(const Arguments& argume
 // A near result that others may have changed counts only where nobody can be asked.
 template <class R, class... P>
 std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
-    const View& view, const std::optional<Kept>& kept) {
-  Hit hit;
-  near_.find(view, Hash<Key>{}(view), hit, false);
-  if (kept && hit && !hit.review()) return give(*kept);
-  hit = Hit();
+    const View& view, const std::optional<Kept>& suspect) {
   std::optional<R> found;
   const auto accept = [&](const Record& record, bool fresh) {
     std::optional<R> result;
@@ -138,7 +129,7 @@ std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
   Flown flown;
   engine::run(begin_far(view, flown).look(std::move(how)));
   if (found) return give(keep(std::move(*found)));
-  return kept && flown.far->unreachable() ? std::optional<Given>(give(*kept)) : std::nullopt;
+  return suspect && flown.far->unreachable() ? std::optional<Given>(give(*suspect)) : std::nullopt;
 }
 
 template <class R, class... P>

@@ -120,14 +120,16 @@ auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey ma
 }
 
 template <class R, class... P>
-std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_fresh(const View& view,
-                                                                      std::uint64_t hash) {
+std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_fresh(
+    const View& view, std::uint64_t hash, std::optional<Kept>* suspect) {
   Hit hit;
   near_.find(view, hash, hit, false);
   if (!hit) return std::nullopt;
   const Moment fresh_until = freshness_.fresh_until(hit.terms());
   if (fresh_until != no_moment && hit.now() >= fresh_until) return std::nullopt;
-  return hit.value();
+  if (suspect == nullptr || !hit.review()) return hit.value();
+  *suspect = hit.value();
+  return std::nullopt;
 }
 
 // What is still there after a failure was not invalidated meanwhile: it may be served. If it is the
@@ -210,9 +212,10 @@ typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
 
 template <class R, class... P>
 std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek(const View& view) {
-  const auto kept = find_fresh(view, Hash<Key>{}(view));
-  if (far_) return peek_far(view, kept);
-  return kept ? std::optional<Given>(give(*kept)) : std::nullopt;
+  std::optional<Kept> suspect;
+  const auto kept = find_fresh(view, Hash<Key>{}(view), far_ ? &suspect : nullptr);
+  if (kept) return give(*kept);
+  return far_ ? peek_far(view, suspect) : std::nullopt;
 }
 
 template <class R, class... P>
@@ -244,7 +247,7 @@ void Memo<R, P...>::clear() {
 }
 
 template <class R, class... P>
-std::optional<typename Memo<R, P...>::Life> Memo<R, P...>::life_of(const Kept& kept) const {
+std::optional<Life> Memo<R, P...>::life_of(const Kept& kept) const {
   if (options_.cache_if && !options_.cache_if(see(kept))) return std::nullopt;
   if (!options_.ttl) return Life{};
   const Duration ttl = options_.ttl.of(see(kept));

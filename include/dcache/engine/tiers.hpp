@@ -216,20 +216,20 @@ class FarCall {
   // The parts of `look`, which outlives them.
   Walk ask_tiers(const Look& how);
   Walk ask_who_computes(const Look& how, std::size_t at);
-  Walk fill_nearer(const Look& how);
+  Walk fill(std::size_t end, const std::atomic<bool>* detached);
+  Walk await_writers();
 
   Tier& tier(std::size_t at) const noexcept;
   bool writes(std::size_t at) const noexcept;
   bool adds_mark(std::size_t at) const noexcept;
   std::optional<std::size_t> leasing_tier() const noexcept;
-  void submit(std::size_t at, const Ref<Op>& op);
+  [[nodiscard]] Completed submitted(std::size_t at, const Ref<Op>& op, Late* late = nullptr);
   bool settle(std::size_t at, const Op& op);
   Ref<Op> ask(std::size_t at, Verb verb);
   Ref<Op> ask_questions(std::size_t at, bool reads);
   Ref<Op> ask_new_mark(std::size_t at, Verb verb);
   Ref<Op> write(std::size_t at, const Result& result, bool explicitly, Late& late);
   Late erase_again(std::size_t at) const;
-  Ref<Op> undo(std::size_t at, const Op& written, std::uint32_t erasures);
   Duration ttl_of(std::size_t at) const;
   bool take_answers(std::size_t at, Op& op, const Look& how);
   void take_mark(std::size_t at, const Item& item);
@@ -242,9 +242,10 @@ class FarCall {
 
   const std::shared_ptr<FarFunction> function_;
   const FarKey key_;
+  const std::uint64_t hash_;  // Of the key, for the gate.
   std::vector<Seen> seen_;
   RecordReader reader_;
-  Result copy_;  // Of the record that was found, for nearer tiers.
+  Result copy_;  // Of the record that was found, or the result itself: what tiers are filled with.
   std::size_t found_at_ = 0;
   bool found_ = false;
   bool answered_ = false;

@@ -23,8 +23,9 @@ std::uint64_t lease_byte(std::string_view key, std::uint64_t token) {
 
 }  // namespace
 
-fs::Error Leases::in_group(std::uint64_t hash,
-                           const std::function<fs::Error(std::uint64_t at)>& run) {
+fs::Error Leases::in_group(
+    std::uint64_t hash,
+    const std::function<fs::Error(std::uint64_t at, std::uint64_t number)>& run) {
   const std::uint64_t at = hash % groups * sizeof(std::uint64_t);
   std::unique_lock own(threads_[hash % threads_.size()], std::defer_lock);
   const auto take = [&]() -> fs::Error {
@@ -37,7 +38,9 @@ fs::Error Leases::in_group(std::uint64_t hash,
     error = take();
   }
   if (error != 0) return error == EAGAIN ? ETIMEDOUT : error;
-  error = run(at);
+  std::uint64_t number = 0;
+  error = locks_.read(at, number);
+  if (error == 0) error = run(at, number);
   locks_.unlock(at);
   return error;
 }
@@ -78,9 +81,7 @@ void Leases::release(std::string_view key, std::uint64_t token) {
 
 fs::Error Leases::if_alive(std::string_view key, std::uint64_t token, bool kills,
                            const std::function<fs::Error()>& change) {
-  return in_group(hash_of(key), [&](std::uint64_t at) -> fs::Error {
-    std::uint64_t number = 0;
-    if (const fs::Error error = locks_.read(at, number)) return error;
+  return in_group(hash_of(key), [&](std::uint64_t at, std::uint64_t number) -> fs::Error {
     if (number + 1 != token) return ESTALE;
     if (kills) {
       if (const fs::Error error = locks_.write(at, number + 1)) return error;
@@ -90,9 +91,7 @@ fs::Error Leases::if_alive(std::string_view key, std::uint64_t token, bool kills
 }
 
 fs::Error Leases::and_kill(std::string_view key, const std::function<fs::Error()>& change) {
-  return in_group(hash_of(key), [&](std::uint64_t at) -> fs::Error {
-    std::uint64_t number = 0;
-    if (const fs::Error error = locks_.read(at, number)) return error;
+  return in_group(hash_of(key), [&](std::uint64_t at, std::uint64_t number) -> fs::Error {
     if (const fs::Error error = locks_.write(at, number + 1)) return error;
     return change();
   });

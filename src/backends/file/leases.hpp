@@ -42,7 +42,9 @@ class Leases {
  private:
   static constexpr std::size_t groups = 4096;
 
-  fs::Error in_group(std::uint64_t hash, const std::function<fs::Error(std::uint64_t at)>& run);
+  /// Alone in the key's group: `run(at, number)`, the group's number and where it stands.
+  fs::Error in_group(std::uint64_t hash,
+                     const std::function<fs::Error(std::uint64_t at, std::uint64_t number)>& run);
 
   const fs::LockFile& locks_;
   std::array<std::mutex, 64> threads_;  // Of this process: its locks are one for all of them.
