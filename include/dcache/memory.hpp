@@ -64,6 +64,9 @@ struct MemoryOptions {
   /// 1 to 64, rounded down to a power of two. `nullopt`: by size, 1 to 16; one with Policy::lru,
   /// since only one table has one order.
   std::optional<unsigned> shards = std::nullopt;
+  /// True: a lock of the caller's keeps calls from ever overlapping (the interpreter's, say), so
+  /// the table takes none of its own.
+  bool guarded = false;
   /// Outlives the table. Null: the machine's coarse clock.
   const Clock* clock = nullptr;
 };

@@ -127,12 +127,18 @@ Object Function::compute(const Call& call, bool may_be_stale, bool blind) {
     return result;
   }
   if (solos_.find(question)) return compute_through(call);
+  if (known_to_stay_near() && !may_be_stale && !blind && !question.asked() && runs_quickly()) {
+    if (auto result = compute_alone(call)) return std::move(*result);
+  }
+  return compute_together(call, may_be_stale, blind);
+}
+
+// In a flight that others may join.
+Object Function::compute_together(const Call& call, bool may_be_stale, bool blind) {
+  const Question& question = call.question();
   FarFlight far(*this, call);
   if (far && !options_.keeps && !blind && flights_.running(question.hash(), question)) {
     if (Object found = glance(call)) return found;
-  }
-  if (!far && !may_be_stale && !blind && !question.asked() && runs_quickly()) {
-    if (auto result = compute_alone(call)) return std::move(*result);
   }
   // Since the look that missed no Python has run, unless an `==` was asked or we waited.
   bool looked = true;

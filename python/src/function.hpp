@@ -164,6 +164,7 @@ class Function {
                   engine::WallTime now, const Far& far, const std::atomic<bool>* detached);
   /// The far tiers of this function; none: it has none. Asks the package once. Throws `Raised`.
   Object far_side();
+  bool known_to_stay_near() const noexcept { return far_asked_ == far_epoch && !far_side_; }
   Object resolve_far(std::uint32_t epoch);
   /// Of a far tier, or what has come meanwhile; waits. Throws what `fail` throws.
   std::optional<Kept> find_far(FarFlight& far, const Call& call, const std::atomic<bool>& detached,
@@ -240,6 +241,7 @@ class Function {
   Object call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject* names);
   Object answer(const Call& call, Table::Hit& hit);
   Object compute(const Call& call, bool may_be_stale, bool blind);
+  Object compute_together(const Call& call, bool may_be_stale, bool blind);
   std::optional<Object> compute_alone(const Call& call);
   Object compute_through(const Call& call);
   Object glance(const Call& call);

@@ -32,6 +32,7 @@ Table::Near::Options Table::near_options(const TableOptions& options) {
     near.weigher = [this](const Key&, PyObject* const&) { return weight_; };
   }
   near.policy = options.policy;
+  near.guarded = true;
   near.clock = options.clock ? clock_of(options.clock.get()) : nullptr;
   near.on_removal = [this](const Key& key, PyObject* const& result, Cause) {
     recent_.forget(key.object);

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
@@ -314,6 +315,32 @@ TEST(ConcurrentOrder, NothingIsLostWhileAShardOutgrowsItsIndex) {
   });
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(table.size(), entries);
+}
+
+TEST(Concurrent, WithACallersLockItIsATableLikeAnyOther) {
+  std::mutex mutex;
+  int left = 0;
+  Memory<int, int> table({.max_entries = 100,
+                          .on_removal = [&](int, int, Cause) { ++left; },
+                          .shards = 1,
+                          .guarded = true});
+  run_together(4, [&](int thread) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::scoped_lock lock(mutex);
+      const auto found = table.get(i);
+      if (found) {
+        EXPECT_EQ(*found, i);
+      }
+      if (!found || i % 4 == thread) table.put(i, i);
+      if (i % 7 == thread) table.erase(i);
+    }
+  });
+  table.clear();
+
+  EXPECT_EQ(table.size(), 0U);
+  const MemoryStats stats = table.stats();
+  EXPECT_EQ(stats.inserted, stats.evicted + stats.erased);
+  EXPECT_EQ(static_cast<std::uint64_t>(left), stats.evicted + stats.erased + stats.replaced);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -578,6 +579,30 @@ TEST(MemoryListener, HearsOfPlainEntriesToo) {
                                                 {2, 3, Cause::erased},
                                                 {3, 4, Cause::erased}};
   EXPECT_EQ(removals.all(), expected);
+}
+
+TEST(MemoryListener, HearsOnceOfEachPlainEntryThatManyLeaveWith) {
+  std::map<std::pair<int, Cause>, int> heard;
+  Memory<int, int> table({.max_entries = 1000,
+                          .on_removal =
+                              [&](int key, int value, Cause cause) {
+                                EXPECT_EQ(value, key + 1);
+                                ++heard[{key, cause}];
+                              },
+                          .shards = 1});
+  for (int i = 0; i < 1000; ++i) table.put(i, i + 1);
+
+  table.resize(600);
+  table.clear();
+
+  EXPECT_EQ(table.size(), 0U);
+  ASSERT_EQ(heard.size(), 1000U);
+  std::map<Cause, int> causes;
+  for (const auto& [key_and_cause, times] : heard) {
+    EXPECT_EQ(times, 1) << key_and_cause.first;
+    ++causes[key_and_cause.second];
+  }
+  EXPECT_EQ(causes, (std::map<Cause, int>{{Cause::evicted, 400}, {Cause::erased, 600}}));
 }
 
 TEST(MemoryListener, HearsNothingOfTheEndOfTheTable) {

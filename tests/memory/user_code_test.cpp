@@ -249,6 +249,20 @@ TEST(UserCode, AListenerThatStoresAnewDoesNotKeepClearForEver) {
   EXPECT_EQ(table.get(5), 1);
 }
 
+TEST(UserCode, AListenerThatStoresMoreThanLeftDoesNotKeepClearForEver) {
+  Memory<int, int>* self = nullptr;
+  int next = 1000;
+  Memory<int, int> table({.max_entries = std::nullopt, .on_removal = [&](int, int, Cause) {
+                            for (int more = 0; more < 2; ++more) self->put(next++, 0);
+                          }});
+  self = &table;
+  for (int i = 0; i < 1000; ++i) table.put(i, 0);
+
+  table.clear();
+
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(table.get(i)) << i;
+}
+
 // --- Keys of one hash ---
 
 TEST(UserCode, KeysOfOneHashAreToldApart) {

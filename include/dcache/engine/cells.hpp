@@ -51,8 +51,12 @@ struct PlainPair {
         DCACHE_HOT_LAMBDA { ((raw[I] = from.raw[I]), ...); }(std::make_index_sequence<words>{});
   }
   static void store(Raw& to, const Key& key, const Value& value) noexcept {
-    const auto from = std::bit_cast<std::array<Word, words>>(Pair{key, value});
-    for (std::size_t i = 0; i < words; ++i) to[i].store(from[i], std::memory_order_release);
+    if constexpr (whole_words) {
+      store_part<0>(to, key);
+      store_part<sizeof(Key) / sizeof(Word)>(to, value);
+    } else {
+      store_part<0>(to, Pair{key, value});
+    }
   }
   DCACHE_HOT Key key() const noexcept {
     if constexpr (whole_words) return part<Key, 0>();
@@ -68,6 +72,15 @@ struct PlainPair {
   static constexpr bool whole_words = sizeof(Key) % sizeof(Word) == 0 &&
                                       sizeof(Value) % sizeof(Word) == 0 &&
                                       sizeof(Pair) == sizeof(Key) + sizeof(Value);
+
+  template <std::size_t first, class Part>
+  DCACHE_HOT static void store_part(Raw& to, const Part& part) noexcept {
+    constexpr std::size_t count = sizeof(Part) / sizeof(Word);
+    const auto from = std::bit_cast<std::array<Word, count>>(part);
+    [&]<std::size_t... I>(std::index_sequence<I...>) DCACHE_HOT_LAMBDA {
+      (to[first + I].store(from[I], std::memory_order_release), ...);
+    }(std::make_index_sequence<count>{});
+  }
 
   // Word by word, for the same reason.
   template <class Part, std::size_t first>

@@ -72,8 +72,9 @@ Memory<K, V, H, E>::Memory(Options options)
   weigher_ = std::move(options.weigher);
   rules_.on_removal = std::move(options.on_removal);
   rules_.roster.policy = options.policy;
+  rules_.guarded = options.guarded;
   rules_.roster.weighted = static_cast<bool>(weigher_);
-  rules_.roster.buried = !Shard::plain || rules_.on_removal;
+  rules_.roster.buried = !Shard::plain;
   if (idle_) {
     rules_.roster.idle = static_cast<engine::Moment>(
         std::max<Duration::rep>(1, *idle_ / std::chrono::milliseconds(1)));

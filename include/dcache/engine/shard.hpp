@@ -5,7 +5,8 @@
 /// User code (hash, equality, copies, destructors, the removal listener) runs only while no lock is
 /// held and the shard is consistent, so it may throw and may call back into the same table:
 /// - equality of the user's judges a pinned entry, before the lock is taken (`Verdicts`);
-/// - what leaves is collected in `Graves` and buried after the lock is released.
+/// - what leaves is collected in `Graves`, and told to the listener and destroyed after the lock is
+///   released. A plain entry needs no destroying: its slot is free at once.
 #pragma once
 
 #include <algorithm>
@@ -34,6 +35,7 @@ namespace dcache::engine {
 template <class Key, class Value>
 struct ShardRules {
   RosterOptions roster;
+  bool guarded = false;  // Nobody else is in the table: no lock is taken.
   Monitor monitor{0};
   std::function<void(const Key&, const Value&, Cause)> on_removal;
   std::atomic<std::uint64_t> weight_used{0};
@@ -176,8 +178,8 @@ class Shard {
     roster_.touch(slot);
   }
 
-  /// Tells the listener, destroys key and value, gives the slot back. REQUIRES: the entry has left,
-  /// nobody has it pinned, and no lock is held. For graves and for the last of the looks.
+  /// Tells the listener, destroys key and value, gives the slot back. REQUIRES: a pinned entry that
+  /// has left, nobody has it pinned, and no lock is held. For graves and for the last of the looks.
   [[gnu::noinline]] void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
@@ -211,6 +213,7 @@ class Shard {
   template <class Visit>
   void for_each(Visit& visit);
 
+  /// Removes what was there before the call, and perhaps of what came since.
   void clear();
   void set_entries_max(std::size_t entries_max);
   void set_weight_share(std::uint64_t share);
@@ -234,9 +237,15 @@ class Shard {
   // Expired entries that one operation removes on its way.
   static constexpr std::size_t sweep_batch = 16;
   static constexpr std::size_t sweep_steps = 64;
+  // Entries that one passage under the lock removes, where a listener is told copies of them.
+  static constexpr std::size_t removals_max = sweep_batch + 8;
+  // Entries that one passage looks at: a bound for how long others wait.
+  static constexpr Slot batch = 256;
 
   class Locked;
-  class Graves;
+  class LinkedGraves;
+  class CopiedGraves;
+  using Graves = std::conditional_t<plain, CopiedGraves, LinkedGraves>;
   class Verdicts;
 
   static unsigned shift(const Rules& rules) { return chunk_shift(rules.roster.entries_max); }
@@ -281,7 +290,7 @@ class Shard {
   template <class View, class Use>
   bool with_judged_match(const View& view, std::uint64_t hash, Use& use);
   Look pin(Slot slot);
-  void sweep_some(Moment now, std::size_t batch, std::size_t& steps, Slot keep,
+  void sweep_some(Moment now, std::size_t most, std::size_t& steps, Slot keep,
                   Graves& graves) noexcept;
   DCACHE_HOT Slot evict(Victim victim, Graves& graves) noexcept;
   DCACHE_HOT Victim victim_for_slot() noexcept;
@@ -294,7 +303,10 @@ class Shard {
   DCACHE_HOT Stored commit(Slot old, KeyHeld& key, Held<Value>& value, const Arrival& arrival,
                            Graves& graves) noexcept;
   DCACHE_HOT Slot vacate(Graves& graves) noexcept;
-  bool buried_later() const noexcept { return !plain || rules_.roster.buried; }
+  template <class Due>
+  void remove_all(Cause cause, Due&& due);
+  template <class HeldKey>
+  void tell(const HeldKey& key, const Value& value, Cause cause) noexcept;
 
   static void count(std::atomic<std::uint64_t>& counter) noexcept {  // Under the lock.
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

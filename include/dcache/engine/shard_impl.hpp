@@ -7,14 +7,17 @@
 
 namespace dcache::engine {
 
-/// The shard's lock, held. What a fork caught half-way is emptied first.
+/// The shard's lock, held, unless the caller has one. What a fork caught half-way is emptied first.
 template <class K, class V, class H, class E>
 class Shard<K, V, H, E>::Locked {
  public:
   explicit Locked(Shard& shard) noexcept : shard_(shard) {
-    if (shard_.roster_.lock().lock()) abandon();
+    if (!shard_.rules_.guarded && shard_.roster_.lock().lock()) [[unlikely]]
+      abandon();
   }
-  ~Locked() { shard_.roster_.lock().unlock(); }
+  ~Locked() {
+    if (!shard_.rules_.guarded) shard_.roster_.lock().unlock();
+  }
   Locked(const Locked&) = delete;
   Locked& operator=(const Locked&) = delete;
 
@@ -29,23 +32,26 @@ class Shard<K, V, H, E>::Locked {
   Shard& shard_;
 };
 
-/// Entries on their way out, linked through their graves. Declared before the lock is taken, so
-/// that it buries after the lock is released.
+/// Pinned entries on their way out, linked through their graves. Declared before the lock is taken,
+/// so that it buries after the lock is released; so is the other kind.
 template <class K, class V, class H, class E>
-class Shard<K, V, H, E>::Graves {
+class Shard<K, V, H, E>::LinkedGraves {
  public:
-  explicit Graves(Shard& shard) noexcept : shard_(shard) {}
-  ~Graves() {
+  explicit LinkedGraves(Shard& shard) noexcept : shard_(shard) {}
+  ~LinkedGraves() {
     while (first_ != no_slot) {
       const Slot slot = first_;
       first_ = shard_.roster_.grave(slot).next;
       shard_.bury(slot);
     }
   }
-  Graves(const Graves&) = delete;
-  Graves& operator=(const Graves&) = delete;
+  LinkedGraves(const LinkedGraves&) = delete;
+  LinkedGraves& operator=(const LinkedGraves&) = delete;
 
-  void add(Slot slot) noexcept {
+  static bool full() noexcept { return false; }
+  void add(Slot slot, Cause cause) noexcept {
+    shard_.roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
+    if (!shard_.cells_.detach(slot)) return;  // Its last reader buries it.
     shard_.roster_.grave(slot).next = first_;
     first_ = slot;
   }
@@ -53,6 +59,43 @@ class Shard<K, V, H, E>::Graves {
  private:
   Shard& shard_;
   Slot first_ = no_slot;
+};
+
+/// Copies of plain entries that have left, for the listener: their slots are free at once.
+template <class K, class V, class H, class E>
+class Shard<K, V, H, E>::CopiedGraves {
+ public:
+  explicit CopiedGraves(Shard& shard) noexcept : shard_(shard) {}
+  ~CopiedGraves() {
+    if (count_ != 0) [[unlikely]]
+      tell();
+  }
+  CopiedGraves(const CopiedGraves&) = delete;
+  CopiedGraves& operator=(const CopiedGraves&) = delete;
+
+  bool full() const noexcept { return count_ == left_.size(); }
+  /// REQUIRES: not full.
+  void add(Slot slot, Cause cause) noexcept {
+    Left& left = left_[count_++];
+    left.pair.copy(shard_.cells_.copy(slot));
+    left.cause = cause;
+  }
+
+ private:
+  struct Left {
+    PlainPair<K, V> pair;
+    Cause cause;
+  };
+
+  [[gnu::noinline]] void tell() noexcept {
+    for (std::size_t i = 0; i < count_; ++i) {
+      shard_.tell(left_[i].pair.key(), left_[i].pair.value(), left_[i].cause);
+    }
+  }
+
+  Shard& shard_;
+  std::size_t count_ = 0;
+  std::array<Left, removals_max> left_;  // What is not used is not written either.
 };
 
 /// Entries of the same hash as a key, pinned, and whether they are of that key.

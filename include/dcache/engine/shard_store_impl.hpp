@@ -62,13 +62,10 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
     roster_.enter(slot, arrival);
     count(inserted_);
     if (roster_.full()) foresee();
-  } else if (!buried_later()) {
-    if (rules_.roster.weighted) {
-      rules_.weight_used.fetch_sub(roster_.weight(old), std::memory_order_relaxed);
-    }
+  } else if constexpr (plain) {
+    retire(old, Cause::replaced, graves);
     fill(old);
     roster_.renew(old, arrival);
-    count(removed_[static_cast<std::size_t>(Cause::replaced)]);
   } else {
     const Slot slot = roster_.claim();
     fill(slot);
@@ -83,7 +80,7 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
 template <class K, class V, class H, class E>
 inline Slot Shard<K, V, H, E>::vacate(Graves& graves) noexcept {
   Slot slot = no_slot;
-  while (roster_.full()) {
+  while (roster_.full() && !graves.full()) {
     if (slot != no_slot) [[unlikely]]
       roster_.release(slot);
     slot = evict(victim_for_slot(), graves);
@@ -177,24 +174,34 @@ inline Slot Shard<K, V, H, E>::evict(Victim victim, Graves& graves) noexcept {
 
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::sweep(Moment now) {
-  constexpr Slot batch = 1024;
-  for (Slot at = 0, end = batch; at < end; end += batch) {
+  remove_all(Cause::expired, [&](Slot slot) { return roster_.terms(slot).dies <= now; });
+}
+
+template <class K, class V, class H, class E>
+void Shard<K, V, H, E>::clear() {
+  remove_all(Cause::erased, [](Slot) { return true; });
+}
+
+// Each slot once: a listener that stores anew does not keep us here.
+template <class K, class V, class H, class E>
+template <class Due>
+void Shard<K, V, H, E>::remove_all(Cause cause, Due&& due) {
+  Slot end = no_slot;
+  for (Slot at = 0; at < end;) {
     Graves graves(*this);
     const Locked locked(*this);
-    for (; at < std::min(end, roster_.slots_used()); ++at) {
-      if (roster_.present(at) && roster_.terms(at).dies <= now) {
-        drop(at, hash_of(this, at), Cause::expired, graves);
-      }
+    end = std::min(end, roster_.slots_used());
+    for (const Slot pause = at + std::min(batch, end - at); at < pause && !graves.full(); ++at) {
+      if (roster_.present(at) && due(at)) drop(at, hash_of(this, at), cause, graves);
     }
-    if (at < end) return;
   }
 }
 
-// Removes what has expired, at most `batch` entries; `keep` is in use by the caller.
+// Removes what has expired, at most `most` entries; `keep` is in use by the caller.
 template <class K, class V, class H, class E>
-void Shard<K, V, H, E>::sweep_some(Moment now, std::size_t batch, std::size_t& steps, Slot keep,
+void Shard<K, V, H, E>::sweep_some(Moment now, std::size_t most, std::size_t& steps, Slot keep,
                                    Graves& graves) noexcept {
-  for (; batch > 0; --batch) {
+  for (; most > 0; --most) {
     const Slot slot = roster_.expired(now, steps);
     if (slot == no_slot) return;
     if (slot == keep) continue;  // About to be replaced, with times of its own.
@@ -203,34 +210,14 @@ void Shard<K, V, H, E>::sweep_some(Moment now, std::size_t batch, std::size_t& s
 }
 
 template <class K, class V, class H, class E>
-void Shard<K, V, H, E>::clear() {
-  constexpr std::size_t batch = 256;  // A bound for how long others wait.
-  Graves graves(*this);  // Buried at the end: a listener that stores anew must not keep us here.
-  bool more = true;
-  while (more) {
-    const Locked locked(*this);
-    roster_.begin_change();
-    for (std::size_t i = 0; i < batch && more; ++i) {
-      const Slot slot = roster_.any();
-      more = slot != no_slot;
-      if (!more) break;
-      roster_.leave(slot, hash_of(this, slot));
-      release(retire(slot, Cause::erased, graves));
-    }
-    roster_.end_change();
-  }
-}
-
-template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::set_entries_max(std::size_t entries_max) {
-  constexpr std::size_t batch = 256;
   bool more = true;
   while (more) {
     Graves graves(*this);
     const Locked locked(*this);
     roster_.set_entries_max(entries_max);
     roster_.begin_change();
-    for (std::size_t i = 0; i < batch && more; ++i) {
+    for (Slot i = 0; i < batch && more && !graves.full(); ++i) {
       more = roster_.overfull();
       if (more) release(evict(victim_for_slot(), graves));
     }
@@ -282,46 +269,47 @@ void Shard<K, V, H, E>::for_each(Visit& visit) {
   });
 }
 
-// The entry has left the roster. Returns its slot if that is free now, or `no_slot` if it will be
-// once the entry is buried.
+// The entry leaves the roster, or its place there. Returns its slot if that is free now, or
+// `no_slot` if it will be once the entry is buried.
 template <class K, class V, class H, class E>
 inline Slot Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) noexcept {
   count(removed_[static_cast<std::size_t>(cause)]);
   if (rules_.roster.weighted) {
     rules_.weight_used.fetch_sub(roster_.weight(slot), std::memory_order_relaxed);
   }
-  if (!buried_later()) return slot;
-  roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
   if constexpr (plain) {
-    graves.add(slot);
+    if (rules_.on_removal) graves.add(slot, cause);
+    return slot;
   } else {
-    if (cells_.detach(slot)) graves.add(slot);
+    graves.add(slot, cause);
+    return no_slot;
   }
-  return no_slot;
+}
+
+template <class K, class V, class H, class E>
+template <class HeldKey>
+void Shard<K, V, H, E>::tell(const HeldKey& key, const V& value, Cause cause) noexcept {
+  try {
+    if constexpr (std::is_same_v<KeyHeld, ShortText>) {
+      rules_.on_removal(K(key), value, cause);
+    } else {
+      rules_.on_removal(key, value, cause);
+    }
+  } catch (...) {
+    rules_.listener_errors.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::bury(Slot slot) noexcept {
-  if (rules_.on_removal) {
-    const auto cause = static_cast<Cause>(roster_.grave(slot).cause);
-    try {
-      if constexpr (plain) {
-        const auto copy = cells_.copy(slot);
-        rules_.on_removal(copy.key(), copy.value(), cause);
-      } else {
-        const auto& cell = cells_.at(slot);
-        if constexpr (std::is_same_v<KeyHeld, ShortText>) {
-          rules_.on_removal(K(cell.key()), cell.value(), cause);
-        } else {
-          rules_.on_removal(cell.key(), cell.value(), cause);
-        }
-      }
-    } catch (...) {
-      rules_.listener_errors.fetch_add(1, std::memory_order_relaxed);
+  if constexpr (!plain) {
+    if (rules_.on_removal) {
+      const auto& cell = cells_.at(slot);
+      tell(cell.key(), cell.value(), static_cast<Cause>(roster_.grave(slot).cause));
     }
+    cells_.destroy(slot);
+    roster_.give_back(slot);
   }
-  if constexpr (!plain) cells_.destroy(slot);
-  roster_.give_back(slot);
 }
 
 }  // namespace dcache::engine
