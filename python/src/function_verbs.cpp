@@ -147,9 +147,9 @@ Object Function::far_key(PyObject* const* args, Py_ssize_t count, PyObject* name
   append_arguments(canonical, args, count, names);
   const std::string& bytes = canonical.bytes();
   if (far_side_ && !canonical.names_main()) {
-    const std::string text = far_of(far_side_.get())->function->key_text(bytes);
-    Object key = Object::checked(PyUnicode_New(static_cast<Py_ssize_t>(text.size()), 127));
-    std::copy(text.begin(), text.end(), static_cast<char*>(PyUnicode_DATA(key.get())));
+    const engine::FarFunction& far = *far_of(far_side_.get())->function;
+    Object key = Object::checked(PyUnicode_New(static_cast<Py_ssize_t>(far.key_size()), 127));
+    far.write_key(bytes, static_cast<char*>(PyUnicode_DATA(key.get())));
     return key;
   }
   const Object module = Object::checked(PyImport_ImportModule("dcache._identity"));

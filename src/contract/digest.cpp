@@ -2,6 +2,8 @@
 #include "dcache/engine/digest.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <memory>
 
 #include <openssl/core_names.h>
@@ -45,9 +47,26 @@ EVP_MD_CTX* context() {
   return own.get();
 }
 
+constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz234567";
+
+// The two letters of ten bits: half the look-ups.
+constexpr auto pairs = [] {
+  std::array<std::array<char, 2>, 1024> all{};
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = {letters[i >> 5U], letters[i & 31U]};
+  return all;
+}();
+
 }  // namespace
 
 Digest sha256(Parts parts) {
+  std::size_t size = 0;
+  for (const std::string_view part : parts) size += part.size();
+  std::array<char, 256> joined;
+  if (parts.size() > 1 && size <= joined.size()) {  // A second update costs more than the copy.
+    char* end = joined.data();
+    for (const std::string_view part : parts) end = std::copy(part.begin(), part.end(), end);
+    return sha256({std::string_view(joined.data(), size)});
+  }
   Digest digest;
   EVP_MD_CTX* const own = context();
   check(EVP_DigestInit_ex2(own, algorithm(), nullptr) == 1);
@@ -66,18 +85,21 @@ std::uint64_t checksum(Parts parts) {
   return XXH3_64bits_digest(&state);
 }
 
-void append_base32(std::string& text, std::string_view bytes) {
-  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz234567";
-  const std::size_t begin = text.size();
-  text.resize(begin + (bytes.size() * 8 + 4) / 5);
-  char* at = text.data() + begin;
+void write_base32(std::string_view bytes, char* to) noexcept {
+  for (; bytes.size() >= 5; bytes.remove_prefix(5), to += 8) {  // Five bytes are eight letters.
+    std::uint64_t group = 0;
+    for (int i = 0; i < 5; ++i)
+      group = group << 8U | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+    for (int i = 0; i < 4; ++i)
+      std::memcpy(to + 2 * i, pairs[group >> (30 - 10 * i) & 1023U].data(), 2);
+  }
   std::uint32_t bits = 0;
   unsigned held = 0;
   for (const char byte : bytes) {
     bits = bits << 8U | static_cast<unsigned char>(byte);
-    for (held += 8; held >= 5; held -= 5) *at++ = letters[bits >> (held - 5) & 31U];
+    for (held += 8; held >= 5; held -= 5) *to++ = letters[bits >> (held - 5) & 31U];
   }
-  if (held > 0) *at = letters[bits << (5 - held) & 31U];
+  if (held > 0) *to = letters[bits << (5 - held) & 31U];
 }
 
 // A context that has taken the secret in; each use works on a copy of it.

@@ -53,17 +53,13 @@ std::string canonical_prefix(std::string_view function, std::string_view version
   return bytes;
 }
 
-std::string far_key_text(std::string_view prefix, Parts canonical) {
-  constexpr std::size_t digest_length = 52;
-  std::string text;
-  text.reserve(prefix.size() + digest_length);
-  text.append(prefix);
-  append_base32(text, as_bytes(sha256(canonical)));
-  return text;
+void write_far_key(std::string_view prefix, Parts canonical, char* to) {
+  write_base32(as_bytes(sha256(canonical)), std::copy(prefix.begin(), prefix.end(), to));
 }
 
 FarKey far_key(std::string_view prefix, std::string canonical) {
-  std::string text = far_key_text(prefix, {canonical});
+  std::string text(prefix.size() + digest_text, ' ');
+  write_far_key(prefix, {canonical}, text.data());
   return {std::move(text), std::move(canonical)};
 }
 

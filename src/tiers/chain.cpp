@@ -80,7 +80,7 @@ FarFunction::FarFunction(std::shared_ptr<Chain> chain, std::string_view space,
       prefix_(key_prefix(space, name)),
       canonical_(canonical_prefix(name, version)),
       // As far apart as the functions are: what a store does not take of a name is in the digest.
-      mark_key_(far_key_text(prefix_, {canonical_})),
+      mark_key_(far_key(prefix_, canonical_).text),
       marks_(std::make_unique<Marked[]>(chain_->size())),
       own_signer_(secret.empty() ? nullptr : std::make_unique<Signer>(secret)),
       signer_(own_signer_ ? own_signer_.get() : chain_->signer_.get()) {}
@@ -95,8 +95,8 @@ FarKey FarFunction::key(std::string_view arguments, std::string_view program) co
   return far_key(prefix_, std::move(canonical));
 }
 
-std::string FarFunction::key_text(std::string_view arguments) const {
-  return far_key_text(prefix_, {canonical_, arguments});
+void FarFunction::write_key(std::string_view arguments, char* to) const {
+  write_far_key(prefix_, {canonical_, arguments}, to);
 }
 
 Walk FarFunction::clear() {

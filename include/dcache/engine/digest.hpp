@@ -30,10 +30,12 @@ std::uint64_t checksum(Parts parts);
 
 /// Lower-case, without padding (RFC 4648): every store takes it, also those that ignore case. 52
 /// characters of a Digest.
-void append_base32(std::string& text, std::string_view bytes);
+constexpr std::size_t base32_size(std::size_t bytes) noexcept { return (bytes * 8 + 4) / 5; }
+/// Writes that many.
+void write_base32(std::string_view bytes, char* to) noexcept;
 inline std::string base32(std::string_view bytes) {
-  std::string text;
-  append_base32(text, bytes);
+  std::string text(base32_size(bytes.size()), ' ');
+  write_base32(bytes, text.data());
   return text;
 }
 

@@ -32,8 +32,10 @@ std::string key_prefix(std::string_view space, std::string_view function);
 /// after it. Without a version: an empty one.
 std::string canonical_prefix(std::string_view function, std::string_view version);
 
-/// The text of a key: the digest of its canonical bytes after the prefix, as `key_prefix` gives it.
-std::string far_key_text(std::string_view prefix, Parts canonical);
+/// The text of a key, written to where there is room for the prefix, as `key_prefix` gives it, and
+/// `digest_text` characters more: the digest of its canonical bytes.
+void write_far_key(std::string_view prefix, Parts canonical, char* to);
+inline constexpr std::size_t digest_text = base32_size(sizeof(Digest));
 /// `prefix` as `key_prefix` gives it; `canonical` whole.
 FarKey far_key(std::string_view prefix, std::string canonical);
 

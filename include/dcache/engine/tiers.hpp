@@ -117,8 +117,9 @@ class FarFunction {
   /// `arguments`: their canonical bytes, as an array. `program`: canonical bytes of what tells the
   /// main program apart, where the arguments name something in it.
   FarKey key(std::string_view arguments, std::string_view program = {}) const;
-  /// The text of that key alone; of a call without a `program`.
-  std::string key_text(std::string_view arguments) const;
+  /// The text of that key alone, `key_size()` characters; of a call without a `program`.
+  void write_key(std::string_view arguments, char* to) const;
+  std::size_t key_size() const noexcept { return prefix_.size() + digest_text; }
   /// All results that were stored before are dead, in every process, once it knows: within
   /// `mark_ttl`. Throws InvalidationError if a tier was not reached.
   Walk clear();
