@@ -95,6 +95,7 @@ PUBLIC = {
     """,
     "tiers": """
         engine/default_tiers
+        engine/far_batch
         engine/tiers
         engine/walk
     """,

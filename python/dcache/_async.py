@@ -104,7 +104,7 @@ async def _lead(miss):
     token = inside.set(mark)
     try:
         try:
-            if miss.look_far():
+            if miss.look_far(True):
                 await _walk(miss)
                 found = miss.take_far()
                 if found is not None:

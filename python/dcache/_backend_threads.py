@@ -6,7 +6,7 @@ an asynchronous one on one event loop for all. The engine's own threads never ta
 lock.
 """
 
-import collections
+import collections.abc
 import inspect
 import os
 import threading
@@ -77,6 +77,7 @@ class _Adapter:
         self.name = str(getattr(backend, "name", None) or f"python:{type(backend).__name__}")
         self.shared = bool(backend.shared)
         self.adds = callable(getattr(backend, "add", None))
+        self.batches = callable(getattr(backend, "get_many", None))
         self.timeout = seconds("timeout", backend.timeout)
 
     def check(self):
@@ -88,6 +89,13 @@ class _Adapter:
         close = getattr(self.backend, "close", None)
         if close is not None:
             close()
+
+
+def _found_of(keys, found):
+    """What `get_many` means to the engine."""
+    if not isinstance(found, collections.abc.Mapping):
+        raise TypeError(f"get_many() returned a {type(found).__name__}; expected a dict")
+    return [_reply(GET, found.get(key), None) for key in keys]
 
 
 def _reply(verb, answer, value):
@@ -112,9 +120,15 @@ class _Here(_Adapter):
     def _serve(self, op):
         try:
             verb, questions = op.questions()
-            op.complete([self._answer(verb, *question) for question in questions])
+            op.complete(self._answers(verb, questions))
         except BaseException as error:  # Also of what ends a program: not on this thread.
             op.fail(f"{type(error).__name__}: {error}")
+
+    def _answers(self, verb, questions):
+        if verb == GET and len(questions) > 1 and self.batches:
+            keys = [key for key, _, _ in questions]
+            return _found_of(keys, self.backend.get_many(keys))
+        return [self._answer(verb, *question) for question in questions]
 
     def _answer(self, verb, key, value, expires):
         backend = self.backend
@@ -216,6 +230,9 @@ class _Async(_Adapter):
 
     async def _answers(self, verb, questions):
         try:
+            if verb == GET and len(questions) > 1 and self.batches:
+                keys = [key for key, _, _ in questions]
+                return _found_of(keys, await _awaited(self.backend.get_many(keys)))
             return [await self._answer(verb, *question) for question in questions]
         except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop of all.
             raise RuntimeError(f"{type(error).__name__}: {error}") from None

@@ -89,7 +89,12 @@ def engine_backend(backend):
             "mapping of text to bytes"
         )
     return _engine.python_backend(
-        adapter, adapter.name, adapter.shared, adapter.adds, adapter.timeout
+        adapter,
+        adapter.name,
+        adapter.shared,
+        adapter.adds,
+        adapter.batches,
+        adapter.timeout,
     )
 
 

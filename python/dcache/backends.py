@@ -137,7 +137,8 @@ class Backend:
         """Forget it; fine if it is not there."""
         raise NotImplementedError(f"{type(self).__name__} has no erase()")
 
-    # `add(key, value, expires) -> bool`, put-if-absent, is there if the store has it in one step.
+    # `add(key, value, expires) -> bool`, put-if-absent, is there if the store has it in one step;
+    # `get_many(keys) -> dict` of what is found, if it can be asked for many in one.
 
 
 class Tier:

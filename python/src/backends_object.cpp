@@ -271,13 +271,15 @@ PyObject* python_backend(PyObject*, PyObject* args) {
   return guarded([&]() -> PyObject* {
     PyObject *adapter = nullptr, *budget = nullptr;
     const char* named = nullptr;
-    int shared = 0, adds = 0;
-    if (PyArg_ParseTuple(args, "OsppO", &adapter, &named, &shared, &adds, &budget) == 0) {
+    int shared = 0, adds = 0, batches = 0;
+    if (PyArg_ParseTuple(args, "OspppO", &adapter, &named, &shared, &adds, &batches, &budget) ==
+        0) {
       throw Raised();
     }
     engine::Capabilities can;
     can.shared = shared != 0;
     can.adds = adds != 0;
+    can.batches = batches != 0;
     return make_backend(
                make_python_backend(Object::shared(adapter), named, can, seconds_of(budget)))
         .release();

@@ -56,6 +56,13 @@ PyObject* do_bound(PyObject* self, PyObject* const* args, Py_ssize_t count, PyOb
   });
 }
 
+PyObject* map(PyObject* self, PyObject* iterables, PyObject* same) {
+  return guarded([&] {
+    const BoundMethod& bound = as_bound(self);
+    return map_calls(bound.function, bound.instance, iterables, same).release();
+  });
+}
+
 // What it has not of its own is the function's.
 PyObject* get_attribute(PyObject* self, PyObject* name) {
   PyObject* const own = PyObject_GenericGetAttr(self, name);
@@ -127,11 +134,6 @@ void dealloc(PyObject* self) {
   PyObject_GC_Del(self);
 }
 
-template <class F>
-PyCFunction method(F* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef methods[] = {
     {"invalidate", method(do_bound<Verb::invalidate>), METH_FASTCALL | METH_KEYWORDS,
      "invalidate($self, /, *args, **kwargs)\n--\n\nAs of the function, for this instance."},
@@ -145,6 +147,8 @@ PyMethodDef methods[] = {
      "key($self, /, *args, **kwargs)\n--\n\nAs of the function, for this instance."},
     {"explain", method(do_bound<Verb::explain>), METH_FASTCALL | METH_KEYWORDS,
      "explain($self, /, *args, **kwargs)\n--\n\nAs of the function, for this instance."},
+    {"map", method(map), METH_VARARGS | METH_KEYWORDS,
+     "map($self, /, *iterables, **same)\n--\n\nAs of the function, for this instance."},
     {"__reduce__", reduce, METH_NOARGS, nullptr},
     {}};
 

@@ -70,7 +70,7 @@ FarFlight::FarFlight(Function& function, const Call& call) : function_(function)
   call_.emplace(far->function, far->function->key(canonical.bytes(), tells));
 }
 
-engine::Walk FarFlight::look(const std::atomic<bool>* detached, Sight sight) {
+engine::Walk FarFlight::look(const std::atomic<bool>* detached, Sight sight, bool waits) {
   sight_ = sight;
   detached_ = detached;
   engine::FarCall::Look how;
@@ -82,7 +82,8 @@ engine::Walk FarFlight::look(const std::atomic<bool>* detached, Sight sight) {
   // A thread that runs an event loop never waits for another process's computation.
   const bool may_wait = function_.options().async || !running_loop();
   how.leases = sight == Sight::background || (sight == Sight::all && may_wait);
-  how.patience = sight == Sight::all ? engine::patience(function_.limits(), 0) : Duration(0);
+  waits = waits && sight == Sight::all;
+  how.patience = waits ? engine::patience(function_.limits(), 0) : Duration(0);
   how.detached = detached;
   return call_->look(std::move(how));
 }

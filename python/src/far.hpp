@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "dcache/engine/far_batch.hpp"
 #include "dcache/engine/far_side.hpp"
 #include "dcache/engine/tiers.hpp"
 
@@ -57,7 +58,10 @@ class FarFlight {
 
   // The walks, for whoever drives them.
 
-  engine::Walk look(const std::atomic<bool>* detached, Sight sight);
+  /// `waits`: for another process that computes it.
+  engine::Walk look(const std::atomic<bool>* detached, Sight sight, bool waits = true);
+  /// `walk`, which has not begun, is part of this batch.
+  void join(engine::FarBatch& batch, engine::Walk& walk) { batch.add(*call_, walk); }
   engine::Walk peek(bool explains = false);
   /// Nothing: it is not stored, for it has no form, or the mode forbids it.
   std::optional<engine::Walk> store(PyObject* result, const Life& life,

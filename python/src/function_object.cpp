@@ -60,6 +60,14 @@ PyObject* canonical(PyObject* self, PyObject* const* args, Py_ssize_t count, PyO
   return guarded([&] { return function_of(self).canonical(args, count, names).release(); });
 }
 
+PyObject* try_call(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return guarded([&] { return try_near(function_of(self), args, count, names).release(); });
+}
+
+PyObject* map(PyObject* self, PyObject* iterables, PyObject* same) {
+  return guarded([&] { return map_calls(self, nullptr, iterables, same).release(); });
+}
+
 PyObject* invalidate(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   return method_verb<Verb::invalidate>(self, args, count, names);
 }
@@ -248,11 +256,6 @@ PyObject* clear_all(PyObject*, PyObject*) {
   });
 }
 
-template <class F>
-PyCFunction method(F* function) noexcept {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 constexpr int with_arguments = METH_FASTCALL | METH_KEYWORDS;
 
 PyMethodDef methods[] = {
@@ -274,6 +277,11 @@ PyMethodDef methods[] = {
     {"explain", method(method_verb<Verb::explain>), with_arguments,
      "explain($self, /, *args, **kwargs)\n--\n\n"
      "What is known of this call, as text."},
+    {"map", method(map), METH_VARARGS | METH_KEYWORDS,
+     "map($self, /, *iterables, **same)\n--\n\n"
+     "The results of many calls, one for each item of the iterables, each with the keywords\n"
+     "`same`, as a list. Each far tier is asked once for many of them."},
+    {"_try", method(try_call), with_arguments, nullptr},
     {"_canonical", method(canonical), with_arguments,
      "_canonical($self, /, *args, **kwargs)\n--\n\n"
      "The bytes of this call's arguments that its far key is made of."},

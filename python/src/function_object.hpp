@@ -32,6 +32,13 @@ PyObject* do_verb(PyObject* self, Verb verb, PyObject* const* args, Py_ssize_t c
 Object do_now(Function& function, Verb verb, PyObject* const* args, Py_ssize_t count,
               PyObject* names);
 
+/// The results of many calls; of a coroutine function something to await. `instance`: in front of
+/// the arguments of each; or null. `same`: keywords of all; or null. Throws `Raised`.
+Object map_calls(PyObject* function, PyObject* instance, PyObject* iterables, PyObject* same);
+/// What is at hand of a call that is one of many: (result,); or a `Miss` to look further for; or
+/// None: it is to be called. Throws `Raised`.
+Object try_near(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names);
+
 /// The function with an instance in front of its arguments. Throws `Raised`.
 Object bind_method(PyObject* function, PyObject* instance);
 

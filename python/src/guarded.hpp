@@ -25,4 +25,10 @@ PyObject* guarded(Run&& run) {
   return nullptr;
 }
 
+/// A function of any signature that its flags tell, as tables of methods take it.
+template <class F>
+PyCFunction method(F* function) noexcept {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
 }  // namespace dcache::python

@@ -301,6 +301,7 @@ void Miss::ran() noexcept {
 
 // Somebody may have given up for a runner whose loop was closed.
 void Miss::give_up() noexcept {
+  if (mark_) end_mark(mark_.get());
   far_.reset();  // With its lease: who goes on takes one of his own.
   if (gone_ && *gone_) leadership_.resign();
   leadership_ = engine::Leadership<Running>();

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "dcache/engine/waiter.hpp"
 
@@ -97,8 +99,18 @@ class Miss {
 
   // Far tiers, between `begin` and `body`, and between `body` and `land`.
 
-  /// True: there is something to `step_far` through.
-  bool look_far();
+  /// True: there is something to `step_far` through, or to `drive_far`. `waits`: for another
+  /// process that computes it.
+  bool look_far(bool waits);
+  /// From here on its way is that of these misses, too. REQUIRES: each has something to step
+  /// through.
+  void gather(PyObject* misses);
+  /// All of the steps, on this thread.
+  void drive_far();
+  /// Another process computes it.
+  bool busy_far() const noexcept { return far_ && far_->busy(); }
+  /// Whoever waits leads.
+  void give_up() noexcept;
   bool store_far(PyObject* result);
   /// Seconds to wait, if not woken before; nothing: it has ended.
   std::optional<double> step_far();
@@ -137,12 +149,18 @@ class Miss {
   int traverse(visitproc visit, void* arg) const;
 
  private:
+  // The walks of several misses as one.
+  struct Batch {
+    Object misses;  // Outlive the rest.
+    std::vector<engine::Walk> walks;
+    engine::FarBatch batch;
+  };
+
   void finish(engine::Outcome<Kept> outcome, bool commit);
   void commit(PyObject* result, const std::atomic<bool>& detached);
   void drop_walk() noexcept;
   Sight sight() const;
   bool begin_far();
-  void give_up() noexcept;
   void ran() noexcept;
 
   const Object owner_;
@@ -164,6 +182,7 @@ class Miss {
   std::exception_ptr commit_error_;
   std::optional<FarFlight> far_;
   std::optional<engine::Walk> walk_;
+  std::unique_ptr<Batch> batch_;  // That `walk_` goes through.
   bool walk_waits_ = false;
   engine::Ref<FutureWake> wake_;
   Object suspect_;

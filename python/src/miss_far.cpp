@@ -16,11 +16,32 @@ Sight Miss::sight() const {
   return blind ? Sight::blind : Sight::all;
 }
 
-bool Miss::look_far() {
+bool Miss::look_far(bool waits) {
   if (!begin_far()) return false;
   if (sight() == Sight::all) suspect_ = function_.find_fresh(call_.question());
-  walk_.emplace(far_->look(&leadership_.flight()->guard(), sight()));
+  walk_.emplace(far_->look(&leadership_.flight()->guard(), sight(), waits));
   return true;
+}
+
+void Miss::gather(PyObject* misses) {
+  const Py_ssize_t count = PyList_GET_SIZE(misses);
+  auto batch = std::make_unique<Batch>();
+  batch->misses = Object::shared(misses);
+  batch->walks.reserve(static_cast<std::size_t>(count) + 1);
+  const auto add = [&](Miss& miss) {
+    batch->walks.push_back(std::move(*miss.walk_));
+    miss.walk_.reset();
+    miss.far_->join(batch->batch, batch->walks.back());
+  };
+  add(*this);
+  for (Py_ssize_t i = 0; i < count; ++i) add(miss_of(PyList_GET_ITEM(misses, i)));
+  batch_ = std::move(batch);
+  walk_.emplace(batch_->batch.go());
+}
+
+void Miss::drive_far() {
+  drive(std::move(*walk_));
+  drop_walk();
 }
 
 bool Miss::begin_far() {
@@ -61,7 +82,7 @@ std::optional<double> Miss::step_far() {
   }
   walk_waits_ = !step(*walk_);
   if (walk_waits_) return left();
-  walk_.reset();
+  drop_walk();
   return std::nullopt;
 }
 
@@ -167,6 +188,7 @@ void Miss::drop_walk() noexcept {
     wake_->release();
   }
   walk_.reset();
+  batch_.reset();
 }
 
 }  // namespace dcache::python

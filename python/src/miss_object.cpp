@@ -81,6 +81,30 @@ PyObject* take_far(PyObject* self, PyObject*) {
     return found ? Object::checked(PyTuple_Pack(1, found.get())) : none();
   });
 }
+PyObject* look_far(PyObject* self, PyObject* waits) {
+  return on(self, [&](Miss& miss) { return truth(miss.look_far(waits == Py_True)); });
+}
+PyObject* gather(PyObject* self, PyObject* misses) {
+  return on(self, [&](Miss& miss) {
+    miss.gather(misses);
+    return none();
+  });
+}
+PyObject* drive_far(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    miss.drive_far();
+    return none();
+  });
+}
+PyObject* busy_far(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return truth(miss.busy_far()); });
+}
+PyObject* give_up(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) {
+    miss.give_up();
+    return none();
+  });
+}
 template <bool (Miss::*Step)()>
 PyObject* whether(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return truth((miss.*Step)()); });
@@ -143,8 +167,12 @@ PyMethodDef methods[] = {
     {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
     {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
     {"body", body, METH_NOARGS, "Calls the body."},
-    {"look_far", whether<&Miss::look_far>, METH_NOARGS,
-     "Whether far tiers are to be asked: step_far()."},
+    {"look_far", look_far, METH_O,
+     "Whether far tiers are to be asked: step_far(). The argument: whether to wait for others."},
+    {"gather", gather, METH_O, "The way of these misses is part of its own."},
+    {"drive_far", drive_far, METH_NOARGS, "Steps to the end, on this thread."},
+    {"busy_far", busy_far, METH_NOARGS, "Whether another process computes it."},
+    {"give_up", give_up, METH_NOARGS, "Whoever waits leads."},
     {"store_far", whether_of<&Miss::store_far>, METH_O,
      "Whether they are to be given this: step_far()."},
     {"step_far", step_far, METH_NOARGS, "Seconds to wait; None: it has ended."},

@@ -62,8 +62,8 @@ PyMethodDef functions[] = {
     {"canonical_bytes", canonical_bytes, METH_O,
      "canonical_bytes(object, /)\n--\n\nThe deterministic CBOR of an object, which keys are made "
      "of."},
-    {"_register", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(take_registration)),
-     METH_FASTCALL, "How keys are made of the instances of a class."},
+    {"_register", method(take_registration), METH_FASTCALL,
+     "How keys are made of the instances of a class."},
     {"_set_mode", take_mode, METH_O, "What the process does with its caches: a number."},
     {"_count_block", take_block, METH_O, "One more or less block is disabled."},
     {}};

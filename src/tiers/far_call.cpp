@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dcache/engine/far_batch.hpp"
 #include "dcache/engine/tiers.hpp"
 
 #include "tiers/gate.hpp"
@@ -75,7 +76,11 @@ std::optional<std::size_t> FarCall::leasing_tier() const noexcept {
 
 Completed FarCall::submitted(std::size_t at, const Ref<Op>& op, Late* late) {
   seen_[at].began = steady_now();
-  tier(at).backend().submit(op);
+  if (batch_ != nullptr) {
+    batch_->submit(tier(at).backend(), tier(at).can.batches, op);
+  } else {
+    tier(at).backend().submit(op);
+  }
   return Completed(*op, late);
 }
 

@@ -73,6 +73,7 @@ struct TierStats {
 
 class Tier;
 class FarCall;
+class FarBatch;
 
 /// Tiers that belong together. Thread-safe.
 class Chain {
@@ -200,6 +201,8 @@ class FarCall {
   Walk erase();
 
  private:
+  friend class FarBatch;
+
   // What this call knows of a tier.
   struct Seen {
     bool has_mark = false;
@@ -247,6 +250,7 @@ class FarCall {
   std::vector<Seen> seen_;
   RecordReader reader_;
   Result copy_;  // Of the record that was found, or the result itself: what tiers are filled with.
+  FarBatch* batch_ = nullptr;  // Which it is part of, while it takes a step.
   std::size_t found_at_ = 0;
   bool found_ = false;
   bool answered_ = false;

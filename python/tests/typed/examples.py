@@ -46,6 +46,7 @@ assert_type(bare(1), list[str])
 assert_type(bare(1, b="x", c=2), list[str])
 assert_type(bare.__wrapped__(1), list[str])
 assert_type(bare.__name__, str)
+assert_type(bare.map([1, 2], "xy", c=2.0), list[list[str]])
 bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 bare()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 bare(1, d=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
