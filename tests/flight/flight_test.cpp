@@ -398,7 +398,7 @@ TEST_F(FlightsTest, DetachAllDetachesEveryFlight) {
   std::vector<Ref<Flown>> running;
   running.reserve(100);
   for (std::uint64_t i = 0; i < 100; ++i) {
-    running.push_back(join("k" + std::to_string(i), i * 0x9E3779B97F4A7C15ULL).flight);
+    running.push_back(join(std::to_string(i), i * 0x9E3779B97F4A7C15ULL).flight);
   }
   EXPECT_EQ(flights_.size(), 100U);
 
@@ -459,12 +459,12 @@ TEST_F(FlightsTest, KeysOfOneHashHaveFlightsOfTheirOwn) {
   std::vector<Ref<Flown>> running;
   running.reserve(50);
   for (int i = 0; i < 50; ++i) {
-    auto joined = join("k" + std::to_string(i));
+    auto joined = join(std::to_string(i));
     ASSERT_TRUE(joined.leader);
     running.push_back(joined.flight);
   }
-  EXPECT_EQ(join("k7").flight.get(), running[7].get());
-  EXPECT_TRUE(flights_.detach(hash, "k8"));
+  EXPECT_EQ(join("7").flight.get(), running[7].get());
+  EXPECT_TRUE(flights_.detach(hash, "8"));
   EXPECT_FALSE(running[7]->detached());
   EXPECT_EQ(flights_.size(), 49U);
   for (const auto& flight : running) land(*flight, 1);
