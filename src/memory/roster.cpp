@@ -26,12 +26,22 @@ Roster::Roster(const RosterOptions& options)
   queues_.set_capacity(options.weighted ? options.weight_share : options.entries_max);
 }
 
+// A deadline told from one epoch must not be written over one that was moved to the next: the entry
+// would live a month too long. So both are read within one version, and only what was read is
+// replaced. Where writers let none last, the entry keeps its deadline.
 void Roster::postpone(Slot slot, Moment now) noexcept {
   if (options_.idle == 0) return;
-  const Tick dies = tick(now + options_.idle);
+  constexpr int tries_max = 8;
   auto& deadline = dies_[slot].tick;
-  if (deadline.load(std::memory_order_relaxed) != dies) {
-    deadline.store(dies, std::memory_order_release);
+  for (int attempt = 0; attempt < tries_max; ++attempt) {
+    const std::uint32_t version = this->version();
+    Tick was = deadline.load(std::memory_order_acquire);
+    const Tick dies = tick(now + options_.idle);
+    if (was == dies) return;
+    if (still(version) && deadline.compare_exchange_strong(was, dies, std::memory_order_release,
+                                                           std::memory_order_relaxed)) {
+      return;
+    }
   }
 }
 
@@ -124,7 +134,7 @@ Slot Roster::abandon() noexcept {
 
 Tick Roster::tick(Moment moment) const noexcept {
   if (moment == no_moment) return never;
-  const Moment epoch = epoch_.load(std::memory_order_relaxed);
+  const Moment epoch = epoch_.load(std::memory_order_acquire);  // `postpone` holds no lock.
   return moment <= epoch ? 0 : static_cast<Tick>(std::min<Moment>(moment - epoch, never - 1));
 }
 

@@ -198,6 +198,37 @@ TYPED_TEST(Concurrent, FirstDeadlinesAreKeptWhoeverComesFirst) {
   }
 }
 
+// What deadlines are told from moves once in 24 days, while hits move deadlines without a lock.
+TYPED_TEST(Concurrent, AHitNeverPostponesDeathPastTheIdleTime) {
+  constexpr auto idle = 20 * 24h;
+  const std::uint64_t hash = engine::Hash<std::uint64_t>{}(1);
+  ManualClock clock;
+  typename TestFixture::Table table(
+      {.max_entries = most, .idle = idle, .shards = 1, .clock = &clock});
+  for (std::uint64_t key = 0; key < most; ++key) table.put(key, make<TypeParam>(key, 1));
+  std::atomic<int> looks{0};
+  std::atomic<bool> done{false};
+  run_together(2, [&](int number) {
+    if (number == 1) {
+      for (; !done; ++looks) {
+        table.get(1);
+        typename TestFixture::Table::Hit hit;
+        table.find(std::uint64_t{1}, hash, hit, false);
+        this->wrong_ += hit && hit.terms().dies > table.after(idle) ? 1 : 0;
+      }
+      return;
+    }
+    for (int i = 0; i < 300; ++i) {
+      clock.advance(15 * 24h);
+      table.put(2, make<TypeParam>(2, 1));
+      table.put(1, make<TypeParam>(1, 1));
+      for (const int before = looks; looks < before + 2;) std::this_thread::yield();
+    }
+    done = true;
+  });
+  EXPECT_EQ(this->wrong_, 0);
+}
+
 // A table at rest has all its entries in each snapshot, however much they are read meanwhile.
 TYPED_TEST(Concurrent, SnapshotMissesNobodyForBeingRead) {
   typename TestFixture::Table table({.max_entries = 100, .shards = 1});
