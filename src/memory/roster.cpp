@@ -78,9 +78,6 @@ std::size_t Roster::make_room(const Arrival& arrival,
 }
 
 void Roster::succeed(Slot from, Slot to, const Arrival& arrival) noexcept {
-  foreseen_ = no_slot;
-  nodes_.set_weight(to, arrival.weight);
-  if (dies_.exists()) set_terms(to, arrival);
   index_.replace(arrival.hash, from, to);
   queues_.succeed(from, to);
   queues_.touch(to);

@@ -229,6 +229,32 @@ TYPED_TEST(Concurrent, AHitNeverPostponesDeathPastTheIdleTime) {
   EXPECT_EQ(this->wrong_, 0);
 }
 
+TYPED_TEST(Concurrent, AnEntryIsFoundWithItsOwnDeadline) {
+  const std::uint64_t hash = engine::Hash<std::uint64_t>{}(1);
+  ManualClock clock;
+  typename TestFixture::Table table({.max_entries = most, .shards = 1, .clock = &clock});
+  table.put(1, make<TypeParam>(1, 1), {.ttl = 1h});
+  std::atomic<bool> done{false};
+  run_together(2, [&](int number) {
+    if (number == 1) {
+      while (!done) {
+        typename TestFixture::Table::Hit hit;
+        table.find(std::uint64_t{1}, hash, hit, false);
+        const bool first = hit && hit.value() == make<TypeParam>(1, 1);
+        this->wrong_ += hit && hit.terms().dies != table.after(first ? 1h : 2h) ? 1 : 0;
+      }
+      return;
+    }
+    // A slot that was given back is the next to be taken.
+    for (int i = 0; i < 5 * operations; ++i) {
+      table.put(1, make<TypeParam>(1, 2), {.ttl = 2h});
+      table.put(1, make<TypeParam>(1, 1), {.ttl = 1h});
+    }
+    done = true;
+  });
+  EXPECT_EQ(this->wrong_, 0);
+}
+
 // A table at rest has all its entries in each snapshot, however much they are read meanwhile.
 TYPED_TEST(Concurrent, SnapshotMissesNobodyForBeingRead) {
   typename TestFixture::Table table({.max_entries = 100, .shards = 1});

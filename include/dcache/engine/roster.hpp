@@ -167,10 +167,14 @@ class alignas(64) Roster {
     free_ = slot;
   }
 
-  /// A new entry. REQUIRES: the cell is filled and the slot claimed.
+  /// What is known of an entry whose cell is about to be filled: before that, so that whoever pins
+  /// it finds its times, not those of the slot's former entry. REQUIRES: the slot is claimed.
+  void prepare(Slot slot, const Arrival& arrival) noexcept;
+
+  /// A new entry. REQUIRES: the slot is prepared and its cell filled.
   void enter(Slot slot, const Arrival& arrival) noexcept;
 
-  /// `to`, filled and claimed, takes the place of `from`, which is out of the roster then.
+  /// `to`, prepared and filled, takes the place of `from`, which is out of the roster then.
   void succeed(Slot from, Slot to, const Arrival& arrival) noexcept;
 
   /// The same entry with new times; its value may have been overwritten in place.
@@ -281,10 +285,13 @@ class alignas(64) Roster {
   std::atomic<Slot> returned_{no_slot};  // Linked through Grave::next.
 };
 
-inline void Roster::enter(Slot slot, const Arrival& arrival) noexcept {
+inline void Roster::prepare(Slot slot, const Arrival& arrival) noexcept {
   foreseen_ = no_slot;
   nodes_.set_weight(slot, arrival.weight);
   if (dies_.exists()) set_terms(slot, arrival);
+}
+
+inline void Roster::enter(Slot slot, const Arrival& arrival) noexcept {
   index_.insert(arrival.hash, slot);
   queues_.insert(slot, ghost_.take(arrival.hash));
 }

@@ -58,6 +58,7 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
   if (old == no_slot) {
     roster_.expect(arrival.hash);
     const Slot slot = vacate(graves);
+    roster_.prepare(slot, arrival);
     fill(slot);
     roster_.enter(slot, arrival);
     count(inserted_);
@@ -68,6 +69,7 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
     roster_.renew(old, arrival);
   } else {
     const Slot slot = roster_.claim();
+    roster_.prepare(slot, arrival);
     fill(slot);
     roster_.succeed(old, slot, arrival);
     retire(old, Cause::replaced, graves);
