@@ -177,7 +177,7 @@ bool Monitor::ready() noexcept {
 }
 
 void Monitor::replay() noexcept {
-  const auto head = head_.load(std::memory_order_relaxed);
+  const auto head = head_.load(std::memory_order_acquire);
   const auto waiting = static_cast<std::int32_t>(head - tail_);
   // Racing writers may set the head back; what lies before the tail was replayed already.
   if (waiting < 0) tail_ = head;

@@ -185,7 +185,9 @@ class PinnedCells {
 
     static constexpr std::size_t size = (hashed ? 16 : 8) + sizeof(HeldKey) + sizeof(HeldValue);
 
-    // live or detached, and the number of pins.
+    // live or detached, and the number of pins. Key and value are no atomics: `fill` releases them
+    // to whoever pins, each `unpin` releases its reading to whoever buries, and `destroy` is
+    // ordered before the next `fill` by the giving back of the slot.
     alignas(cell_alignment(size)) std::atomic<std::uint32_t> state_{0};
     [[no_unique_address]] std::conditional_t<hashed, Hashed, Hashless> hash_;
     alignas(HeldKey) std::array<std::byte, sizeof(HeldKey)> key_;

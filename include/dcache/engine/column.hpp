@@ -82,7 +82,9 @@ class Column {
   }
 
   // Readers may still hold the old directory: it stays. All directories together take less than
-  // twice the last one. A directory is published with every chunk in its place.
+  // twice the last one. A directory is published with every chunk in its place. A chunk that is
+  // added to a published one is a plain store: readers have its slots from the index, where they
+  // are released after this.
   void publish(std::unique_ptr<T*[]> grown) noexcept {
     const auto& chunks = owned_->chunks;
     T** const directory = grown ? grown.get() : held_;

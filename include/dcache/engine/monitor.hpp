@@ -51,10 +51,12 @@ class Monitor {
   }
 
   /// A sampled request, hit or miss. Lossy on purpose: racing threads may overwrite each other.
+  /// But up to a head nothing is older than a lap: each head is a release, and each acquires the
+  /// one before, or a replay would take what lay there 64 requests ago for a request of now.
   void note(std::uint64_t hash) noexcept {
-    const auto at = head_.load(std::memory_order_relaxed);
+    const auto at = head_.load(std::memory_order_acquire);
     ring_[at % ring_size].store(static_cast<std::uint32_t>(hash >> 32), std::memory_order_relaxed);
-    head_.store(at + 1, std::memory_order_relaxed);
+    head_.store(at + 1, std::memory_order_release);
   }
 
   /// After the note of a sampled miss: replays what was noted and perhaps switches. Returns at once

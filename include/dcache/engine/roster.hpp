@@ -117,6 +117,10 @@ class alignas(64) Roster {
 
   // --- The holder of the lock ---
 
+  // The odd version may be relaxed: it is sequenced before the releases of the change, so a reader
+  // who acquires one of those finds it, or a later one, when he asks for the version again. That
+  // holds only while whatever readers see is stored with a release in here, and loaded with an
+  // acquire there; the even version is a release so that who starts from it sees the whole change.
   void begin_change() noexcept {
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
