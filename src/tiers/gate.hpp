@@ -9,8 +9,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "dcache/engine/fork.hpp"
+#include "dcache/engine/lock.hpp"
 #include "dcache/engine/tiers.hpp"
 
 namespace dcache::engine {
@@ -69,20 +71,25 @@ class Chain::Gate {
   }
 
  private:
-  // Nobody of the parent's leaves in the child.
   Word& word(std::uint64_t hash) noexcept {
-    std::uint32_t generation = generation_.load(std::memory_order_acquire);
-    if (generation != fork_generation() &&
-        generation_.compare_exchange_strong(generation, fork_generation())) [[unlikely]] {
-      for (Word& each : words_) {
-        each.writers.store(0, std::memory_order_relaxed);
-        each.erasers.store(0, std::memory_order_relaxed);
-      }
-    }
+    if (generation_.load(std::memory_order_acquire) != fork_generation()) [[unlikely]]
+      start_afresh();
     return words_[hash % words_.size()];
+  }
+  // Nobody of the parent's leaves in the child. The generation is told last: whoever sees it counts
+  // in words that nobody clears any more.
+  void start_afresh() noexcept {
+    const std::scoped_lock held(lock_);
+    if (generation_.load(std::memory_order_relaxed) == fork_generation()) return;
+    for (Word& each : words_) {
+      each.writers.store(0, std::memory_order_relaxed);
+      each.erasers.store(0, std::memory_order_relaxed);
+    }
+    generation_.store(fork_generation(), std::memory_order_release);
   }
 
   std::atomic<std::uint32_t> generation_{fork_generation()};
+  Lock lock_;  // Of `start_afresh`.
   std::array<Word, 1024> words_;
 };
 
