@@ -8,10 +8,10 @@ sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
 python := python bench/decorators.py bench/far.py bench/python examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-python bench-far lint format fuzz soak clean
+.PHONY: help demo test bench bench-python bench-far lint format fuzz soak aarch64 clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run a slow function over /usr/include, cold and warm, in C++, in Python, and in both at once
 	@tools/setup demo
@@ -74,6 +74,12 @@ soak: ## Run what is labelled soak (not part of make test)
 	@cmake --preset release
 	@cmake --build --preset release -j $(JOBS) --target tests_soak
 	@ctest --preset soak
+
+aarch64: ## Build for aarch64 and run the tests in an emulator (not part of make test)
+	@tools/setup aarch64
+	@cmake --preset aarch64
+	@cmake --build --preset aarch64 -j $(JOBS)
+	@ctest --preset aarch64 -j $(JOBS)
 
 clean: ## Remove everything that was built
 	@rm -rf build

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Runs an example and compares what it prints with the comment that its source ends in.
 #
-#   cmake -DPROGRAM=… -DSOURCE=… -P check.cmake
+#   cmake -DPROGRAM=… -DEMULATOR=… -DSOURCE=… -P check.cmake
 
 file(READ ${SOURCE} source)
 string(FIND "${source}" "// Prints:\n" begin)
@@ -12,7 +12,7 @@ string(SUBSTRING "${source}" ${begin} -1 expected)
 string(REGEX REPLACE "^// Prints:\n" "" expected "${expected}")
 string(REGEX REPLACE "(^|\n)// ?" "\\1" expected "${expected}")
 
-execute_process(COMMAND ${PROGRAM} OUTPUT_VARIABLE printed RESULT_VARIABLE status)
+execute_process(COMMAND ${EMULATOR} ${PROGRAM} OUTPUT_VARIABLE printed RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${PROGRAM} ended with status ${status}\n${printed}")
 endif()

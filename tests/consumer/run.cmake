@@ -2,7 +2,7 @@
 # Builds and runs the consumer in a scratch folder outside the tree.
 #
 #   cmake -DWAY=find_package|add_subdirectory -DSOURCE=… -DBUILD=… -DCONFIG=… -DCOMPILER=…
-#         -DFLAGS=… -DLAUNCHER=… -P run.cmake
+#         -DTOOLCHAIN=… -DEMULATOR=… -DFLAGS=… -DLAUNCHER=… -P run.cmake
 #
 # find_package gets the compiler flags of the build under test, because a sanitized library must
 # be linked by a sanitized program. add_subdirectory gets none: it is the stranger's build.
@@ -25,7 +25,10 @@ else()
   set(how -DDCACHE_SOURCE_DIR=${SOURCE})
 endif()
 
+if(TOOLCHAIN)
+  list(APPEND how -DCMAKE_TOOLCHAIN_FILE=${TOOLCHAIN})
+endif()
 run(${CMAKE_COMMAND} -S ${scratch}/source -B ${scratch}/build -G Ninja
   -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" ${how})
 run(${CMAKE_COMMAND} --build ${scratch}/build)
-run(${scratch}/build/consumer)
+run(${EMULATOR} ${scratch}/build/consumer)

@@ -28,7 +28,8 @@ const std::string& shelf() {
     std::filesystem::copy(DCACHE_SOURCES "/include/dcache/plugin.h", folder / "include/dcache");
     std::filesystem::copy(DCACHE_SOURCES "/examples/plugin/shelf.c", folder.path());
     const std::string command = "cd " + folder.path() +
-                                " && cc -std=c99 -Wall -Werror -shared -fPIC -Iinclude shelf.c "
+                                " && " DCACHE_COMPILER
+                                " -x c -std=c99 -Wall -Werror -shared -fPIC -Iinclude shelf.c "
                                 "-o shelf.so -D_POSIX_C_SOURCE=200809L";
     if (std::system(command.c_str()) != 0) return std::string();
     load_plugin(folder / "shelf.so");
