@@ -106,6 +106,7 @@ PUBLIC = {
         engine/memo
         engine/memo_far_impl
         engine/memo_impl
+        engine/memo_map_impl
         engine/signature
         memoize
         options

@@ -16,7 +16,9 @@
 
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -71,6 +73,23 @@ class Memoized<R(Parameters...)> {
   engine::Later<engine::Memo<Result, Parameters...>> later(engine::Executor& executor,
                                                            Parameters... arguments) const {
     return {memo_, executor, Memo::own(Memo::view(arguments...))};
+  }
+
+  /// The results of many calls, in their order: `calls` has the argument of each, or a tuple of
+  /// them. As `(*this)(…)` would give them one after the other, but each far tier is asked once for
+  /// up to 64 that are not in memory. Throws what the function throws; what came before is kept.
+  template <std::ranges::input_range Calls>
+  std::vector<Given> map(const Calls& calls) const {
+    std::vector<typename Memo::Key> keys;
+    for (const auto& call : calls) {
+      if constexpr (sizeof...(Parameters) == 1) {
+        keys.push_back(Memo::own(Memo::view(call)));
+      } else {
+        keys.push_back(
+            std::apply([](const auto&... part) { return Memo::own(Memo::view(part...)); }, call));
+      }
+    }
+    return memo_->map(keys);
   }
 
   /// Forgets this call; a computation that is running is returned to its own callers and kept

@@ -6,9 +6,12 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -125,6 +128,77 @@ TEST(FarTiers, MakeNoMarksAnewThatAreThere) {
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(Cache({store}).memoize("twice", twice).peek(i), 2 * i);
   }
+}
+
+TEST(FarTiers, AreAskedOnceForManyCalls) {
+  const auto near = std::make_shared<Store>("near"), far = std::make_shared<Store>("far");
+  Cache({far}).memoize("twice", twice).map(std::vector{0, 1, 2});
+  std::vector<int> ran;
+  const auto f = Cache({"memory:", near, far}).memoize("twice", [&](int n) {
+    ran.push_back(n);
+    return 2 * n;
+  });
+  f(100);  // Marks are known from here on.
+  ran.clear();
+  const std::size_t near_before = near->asked(), far_before = far->asked();
+
+  EXPECT_EQ(f.map(std::vector{0, 1, 2, 3, 3, 100}), (std::vector{0, 2, 4, 6, 6, 200}));
+
+  EXPECT_EQ(ran, std::vector{3});
+  EXPECT_EQ(near->asked() - near_before, 3U);  // A look, what was found, what was computed.
+  EXPECT_EQ(far->asked() - far_before, 2U);
+  EXPECT_EQ(f.map(std::vector{0, 1, 2, 3}), (std::vector{0, 2, 4, 6}));
+  EXPECT_EQ(far->asked() - far_before, 2U);
+  EXPECT_EQ(f.stats().misses, 2U);
+}
+
+TEST(FarTiers, AreMappedOverWithSeveralArguments) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({"memory:", store}).memoize("repeat", [](std::string_view text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  });
+  const std::vector<std::tuple<std::string, int>> calls = {{"a", 2}, {"b", 3}};
+  EXPECT_EQ(f.map(calls), (std::vector<std::string>{"aa", "bbb"}));
+  EXPECT_EQ(f.peek("b", 3), "bbb");
+  EXPECT_TRUE(f.map(std::vector<std::tuple<std::string, int>>{}).empty());
+}
+
+TEST(FarTiers, LetTwoThreadsMapTheSameCallsInAnotherOrder) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({"memory:", store}).memoize("slow", [](int n) {
+    std::this_thread::sleep_for(1ms);
+    return n;
+  });
+  std::vector<int> up, down;
+  for (int n = 0; n < 100; ++n) up.push_back(n);
+  down.assign(up.rbegin(), up.rend());
+  std::thread other([&] { EXPECT_EQ(f.map(down), down); });
+  EXPECT_EQ(f.map(up), up);
+  other.join();
+  EXPECT_EQ(f.stats().misses, 100U);
+}
+
+TEST(FarTiers, LetABodyAskForWhatIsBeingMappedOver) {
+  const auto store = std::make_shared<Store>();
+  const auto self = std::make_shared<std::optional<dcache::Memoized<int(int)>>>();
+  *self = Cache({"memory:", store}).memoize("sum", [self](int n) {
+    return n == 0 ? 0 : n + (**self)(n - 1);
+  });
+  EXPECT_EQ((*self)->map(std::vector{3, 2, 1}), (std::vector{6, 3, 1}));
+  self->reset();
+}
+
+TEST(FarTiers, KeepWhatCameBeforeAFailureAmongManyCalls) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({"memory:", store}).memoize("picky", [](int n) {
+    if (n == 2) throw std::runtime_error("no");
+    return n;
+  });
+  EXPECT_THROW(f.map(std::vector{0, 1, 2, 3}), std::runtime_error);
+  EXPECT_EQ(f.peek(1), 1);
+  EXPECT_EQ(f(3), 3);
 }
 
 TEST(FarTiers, PassOnWhatTheBodyThrowsAndStoreNothing) {

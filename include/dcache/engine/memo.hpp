@@ -9,7 +9,9 @@
 #include <atomic>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -92,6 +94,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
     return answer(view, hash, hit);
   }
 
+  /// As many results, in the same order.
+  std::vector<Given> map(const std::vector<Key>& calls);
   bool invalidate(const View& view);
   Given refresh(const View& view);
   std::optional<Given> peek(const View& view);
@@ -155,12 +159,21 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   std::optional<Kept> find_far(const View& view, std::uint64_t hash, Flown& flown,
                                const std::atomic<bool>& detached);
   FarCall& begin_far(const View& view, Flown& flown) const;
+  /// What is found goes to `found`, and near; all three outlive the look.
+  FarCall::Look look_for(const View& view, std::uint64_t hash, Flown& flown,
+                         const std::atomic<bool>& detached, std::optional<Kept>& found);
   void prepare_far(const View& view, Flown& flown, bool leases = false) const;
   RecordFault take(const Record& record, std::optional<Result>& result) const;
   FarCall::Result far_result(const Kept& kept, const Life& life, const Flown& flown) const;
   std::optional<Given> peek_far(const View& view, const std::optional<Kept>& suspect);
   void refresh_later(const View& view, std::uint64_t hash);
   std::optional<Kept> find_after_failure(const View& view, std::uint64_t hash);
+
+  struct Led;
+  void map_some(const std::vector<Key>& calls, std::vector<std::optional<Given>>& results,
+                std::size_t begin, std::size_t end);
+  void look_together(std::deque<Led>& led);
+  Given land(Led& led);
 
   /// Runs the body on arguments that somebody else owns.
   template <class Arguments>
@@ -210,3 +223,4 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
 
 #include "dcache/engine/memo_far_impl.hpp"
 #include "dcache/engine/memo_impl.hpp"
+#include "dcache/engine/memo_map_impl.hpp"

@@ -60,10 +60,13 @@ RecordFault Memo<R, P...>::take(const Record& record, std::optional<R>& result) 
 
 // What is found is kept near, what is stale, too: it may be served if computing fails.
 template <class R, class... P>
-std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_far(
-    const View& view, std::uint64_t hash, Flown& flown, const std::atomic<bool>& detached) {
-  std::optional<Kept> found;
-  const auto accept = [&](const Record& record, bool fresh) {
+FarCall::Look Memo<R, P...>::look_for(const View& view, std::uint64_t hash, Flown& flown,
+                                      const std::atomic<bool>& detached,
+                                      std::optional<Kept>& found) {
+  FarCall::Look how;
+  how.patience = engine::patience(limits(), 0);
+  how.detached = &detached;
+  how.accept = [this, &view, hash, &flown, &detached, &found](const Record& record, bool fresh) {
     std::optional<R> result;
     const RecordFault fault = take(record, result);
     if (fault != RecordFault::none) return fault;
@@ -83,10 +86,14 @@ std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_far(
     (serves ? found : flown.stale) = std::move(kept);
     return RecordFault::none;
   };
-  FarCall::Look how;
-  how.accept = accept;
-  how.patience = engine::patience(limits(), 0);
-  how.detached = &detached;
+  return how;
+}
+
+template <class R, class... P>
+std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_far(
+    const View& view, std::uint64_t hash, Flown& flown, const std::atomic<bool>& detached) {
+  std::optional<Kept> found;
+  FarCall::Look how = look_for(view, hash, flown, detached, found);
   engine::run(begin_far(view, flown).look(std::move(how)));
   return found;
 }
