@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dcache/engine/cbor_tags.hpp"
+#include "dcache/engine/hot.hpp"
 
 #include "canonical_atoms.hpp"
 #include "numpy_arrays.hpp"
@@ -22,13 +23,19 @@ using cbor::Major;
 
 void write_tag(ByteBuffer& out, std::uint64_t tag) { out.head(Major::tag, tag); }
 
-void write_integer(ByteBuffer& out, PyObject* number) {
+DCACHE_HOT inline void write_integer(ByteBuffer& out, PyObject* number) {
 #if PY_VERSION_HEX < 0x030C0000
-  // One digit of 30 bits or none: what most numbers are.
+  // Up to two digits of 30 bits: what most numbers are.
   const auto& digits = *reinterpret_cast<PyLongObject*>(number);
   const Py_ssize_t size = Py_SIZE(number);
   if (size == 1) return out.integer(digits.ob_digit[0]);
   if (size == 0) return out.integer(0);
+  if (size == 2 || size == -2) {  // Without a branch on the sign.
+    const std::int64_t magnitude =
+        digits.ob_digit[0] | static_cast<std::int64_t>(digits.ob_digit[1]) << PyLong_SHIFT;
+    const std::int64_t sign = size >> 63U;
+    return out.integer((magnitude ^ sign) - sign);
+  }
   if (size == -1) return out.integer(-static_cast<std::int64_t>(digits.ob_digit[0]));
 #else
   const auto* const digits = reinterpret_cast<PyLongObject*>(number);
@@ -62,11 +69,16 @@ bool is_one_form(Stdlib type) noexcept {
   }
 }
 
-// Whether the fields are all there is to it: attributes that somebody added would be lost.
-bool has_no_more(PyObject* object, const ValueClass& known) {
-  if (Py_TYPE(object)->tp_dictoffset == 0) return true;
-  const Object attributes = Object::checked(PyObject_GenericGetDict(object, nullptr));
-  return PyDict_GET_SIZE(attributes.get()) <= PyTuple_GET_SIZE(known.fields.get());
+// Whether an attribute of each of these names is what the dict of the instance says: a descriptor
+// of the class that can be set, such as a slot, would come before it.
+bool fields_in_dict(const ValueClass& known) {
+  auto* const type = reinterpret_cast<PyTypeObject*>(known.type.get());
+  if (known.kind != ValueClass::Kind::record || type->tp_dictoffset == 0) return false;
+  PyObject* const* const names = &PyTuple_GET_ITEM(known.fields.get(), 0);
+  return std::none_of(names, names + PyTuple_GET_SIZE(known.fields.get()), [&](PyObject* name) {
+    PyObject* const found = _PyType_Lookup(type, name);
+    return found != nullptr && Py_TYPE(found)->tp_descr_set != nullptr;
+  });
 }
 
 }  // namespace
@@ -80,7 +92,7 @@ bool ValueWriter::append(PyObject* object) {
   return append_atom(object, Py_TYPE(object)) || append_deeper(object);
 }
 
-inline bool ValueWriter::append_atom(PyObject* object, PyTypeObject* type) {
+DCACHE_HOT inline bool ValueWriter::append_atom(PyObject* object, PyTypeObject* type) {
   if (type == &PyUnicode_Type) {
     write_text(out_, object);
   } else if (type == &PyLong_Type) {
@@ -177,8 +189,14 @@ bool ValueWriter::append_set(PyObject* set, std::uint64_t tag) {
 
 bool ValueWriter::append_other(PyObject* object, PyTypeObject* type) {
   if (const ValueClass* const known = classes_.find(type)) {
-    return known->kind == ValueClass::Kind::converted ? append_converted(object, *known)
-                                                      : append_instance(object, *known);
+    switch (known->kind) {
+      case ValueClass::Kind::converted:
+        return append_converted(object, *known);
+      case ValueClass::Kind::member:
+        return append_member(object, *known);
+      default:
+        return append_instance(object, *known);
+    }
   }
   const Stdlib what = stdlib_type(type);
   if (what == Stdlib::complex) {
@@ -200,48 +218,71 @@ bool ValueWriter::append_other(PyObject* object, PyTypeObject* type) {
   return append_numpy(out_, object);
 }
 
-// [description of the class, values of the fields]: the first time the description is its name and
-// the names of its fields, after that its number.
+bool ValueWriter::append_member(PyObject* member, const ValueClass& known) {
+  const Object name = Object::checked(PyObject_GetAttrString(member, "_name_"));
+  if (PyUnicode_CheckExact(name.get()) == 0) return false;  // Several flags together.
+  write_tag(out_, cbor::member_tag);
+  out_.head(Major::array, 2);
+  write_text(out_, known.name.get());
+  write_text(out_, name.get());
+  return true;
+}
+
+// [description of the class, values of the fields].
 bool ValueWriter::append_instance(PyObject* object, const ValueClass& known) {
-  if (known.kind == ValueClass::Kind::member) {
-    const Object name = Object::checked(PyObject_GetAttrString(object, "_name_"));
-    if (PyUnicode_CheckExact(name.get()) == 0) return false;  // Several flags together.
-    write_tag(out_, cbor::member_tag);
-    out_.head(Major::array, 2);
-    write_text(out_, known.name.get());
-    write_text(out_, name.get());
-    return true;
-  }
   const Py_ssize_t count = PyTuple_GET_SIZE(known.fields.get());
   write_tag(out_, cbor::instance_tag);
   out_.head(Major::array, static_cast<std::uint64_t>(count) + 1);
-  const auto found = std::find(written_.begin(), written_.end(), &known);
-  if (found != written_.end()) {
-    out_.head(Major::natural, static_cast<std::uint64_t>(found - written_.begin()));
-  } else {
-    written_.push_back(&known);
-    out_.head(Major::array, static_cast<std::uint64_t>(count) + 1);
-    write_text(out_, known.name.get());
-    for (Py_ssize_t i = 0; i < count; ++i) {
-      write_text(out_, PyTuple_GET_ITEM(known.fields.get(), i));
-    }
+  const bool in_dict = describe(known).in_dict;
+  if (known.kind == ValueClass::Kind::record) return append_fields(object, known, in_dict);
+  if (PyTuple_GET_SIZE(object) != count) return false;
+  PyObject* const* const items = &PyTuple_GET_ITEM(object, 0);
+  return std::all_of(items, items + count, [&](PyObject* item) { return append(item); });
+}
+
+// The first time the description is its name and the names of its fields, after that its number.
+const ValueWriter::Described& ValueWriter::describe(const ValueClass& known) {
+  const auto found = std::find_if(described_.begin(), described_.end(),
+                                  [&](const Described& one) { return one.known == &known; });
+  if (found != described_.end()) {
+    out_.head(Major::natural, static_cast<std::uint64_t>(found - described_.begin()));
+    return *found;
   }
-  if (known.kind == ValueClass::Kind::tuple) {
-    if (PyTuple_GET_SIZE(object) != count) return false;
-    return std::all_of(&PyTuple_GET_ITEM(object, 0), &PyTuple_GET_ITEM(object, 0) + count,
-                       [&](PyObject* item) { return append(item); });
+  const Py_ssize_t count = PyTuple_GET_SIZE(known.fields.get());
+  out_.head(Major::array, static_cast<std::uint64_t>(count) + 1);
+  write_text(out_, known.name.get());
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    write_text(out_, PyTuple_GET_ITEM(known.fields.get(), i));
   }
+  return described_.emplace_back(Described{&known, fields_in_dict(known)});
+}
+
+// Most instances have in their dict the fields and nothing else, in the order in which the class
+// names them: to walk it is half the work of asking for each. Attributes that somebody added would
+// be lost.
+bool ValueWriter::append_fields(PyObject* object, const ValueClass& known, bool in_dict) {
+  const Py_ssize_t count = PyTuple_GET_SIZE(known.fields.get());
+  Object dict;
+  if (Py_TYPE(object)->tp_dictoffset != 0) {
+    dict = Object::checked(PyObject_GenericGetDict(object, nullptr));
+  }
+  Py_ssize_t at = 0, others = dict ? PyDict_GET_SIZE(dict.get()) : 0;
+  PyObject *key = nullptr, *value = nullptr;
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* const name = PyTuple_GET_ITEM(known.fields.get(), i);
-    const Object value = Object::owned(PyObject_GenericGetAttr(object, name));
-    if (!value) {
+    in_dict = in_dict && PyDict_Next(dict.get(), &at, &key, &value) != 0 && key == name;
+    if (in_dict || (dict && PyDict_Contains(dict.get(), name) == 1)) --others;
+    if (in_dict && append_atom(value, Py_TYPE(value))) continue;
+    const Object held =
+        in_dict ? Object::shared(value) : Object::owned(PyObject_GenericGetAttr(object, name));
+    if (!held) {
       if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) throw Raised();
       PyErr_Clear();
       return false;  // A field that was deleted.
     }
-    if (!append(value.get())) return false;
+    if (!append(held.get())) return false;
   }
-  return has_no_more(object, known);
+  return others <= 0;
 }
 
 // [name of the class, what its `encode` made of it].

@@ -41,12 +41,20 @@ class ValueWriter {
   bool append_dict(PyObject* dict);
   bool append_set(PyObject* set, std::uint64_t tag);
   bool append_other(PyObject* object, PyTypeObject* type);
+  bool append_member(PyObject* member, const ValueClass& known);
   bool append_instance(PyObject* object, const ValueClass& known);
+  bool append_fields(PyObject* object, const ValueClass& known, bool in_dict);
   bool append_converted(PyObject* object, const ValueClass& known);
+
+  struct Described {
+    const ValueClass* known;
+    bool in_dict;  // Its fields are what the dicts of its instances hold.
+  };
+  const Described& describe(const ValueClass& known);
 
   const ValueClasses& classes_;
   ByteBuffer out_;
-  std::vector<const ValueClass*> written_;  // The classes that have been described, in order.
+  std::vector<Described> described_;  // In the order of their numbers.
   Object refused_;
   int depth_ = 0;
 };

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import enum
 import fractions
+import gc
 import math
 import pathlib
 import re
@@ -72,6 +73,7 @@ VALUES = [
     False,
     *(0, 23, 24, 255, 256, 65535, 65536, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**100),
     *(-1, -24, -25, -256, -(2**31), -(2**63), -(2**63) - 1, -(2**64), -(2**64) - 1, -(10**100)),
+    *(2**30 - 1, 2**30, 2**60 - 1, 2**60, 1 - 2**30, -(2**30), 1 - 2**60, -(2**60)),
     *(0.0, -0.0, 0.1, 1.5, 1e308, 5e-324, math.inf, -math.inf, math.nan, NAN_WITH_PAYLOAD),
     *(1 + 2j, complex(-0.0, math.nan)),
     *("", "a", "key", "x" * 100, "grüß", "日本", "\U0001f600", "\0", "a\ud800b"),
@@ -99,6 +101,54 @@ VALUES = [
 def test_a_value_comes_back_exactly(value):
     assert same(back(value), value)
     assert same(back([value, {"x": value}, (value,)]), [value, {"x": value}, (value,)])
+
+
+@pytest.mark.parametrize("size", range(1, 41))
+def test_a_text_of_any_length_comes_back_as_the_same_text(size):
+    ascii_only = "".join(chr(ord("a") + n % 26) for n in range(size))
+    texts = [ascii_only]
+    for odd in "é日😀":
+        texts += [ascii_only[:at] + odd + ascii_only[at + 1 :] for at in range(size)]
+    for text in texts:
+        # The last of all bytes, and with bytes after it; as a value and as a key; twice.
+        for value in (text, [text, "x" * 20], {text: text}, [{text: 1}, {text: 2}, 0.5, 0.5]):
+            rebuilt = back(value)
+            assert same(rebuilt, value)
+        assert sys.getsizeof(back(text)) == sys.getsizeof(text)
+        assert hash(back(text)) == hash(text)
+        assert back({text: 1})[text] == 1
+
+
+@pytest.mark.parametrize("size", range(1, 24))
+def test_a_text_that_is_no_utf_8_is_no_value(size):
+    for at in range(size):
+        wrong = b"a" * at + b"\xff" + b"a" * (size - at - 1)
+        text = bytes([0x60 + size]) + wrong
+        for data in (text, b"\x82" + text + b"\x74" + b"x" * 20, b"\xa1" + text + b"\xf6"):
+            with pytest.raises(ValueError, match="mismatch"):
+                PLAIN.decode(data)
+
+
+def test_more_keys_than_are_remembered_come_back_exactly():
+    keys = [f"{n:x}".rjust(2 + n % 32, "k") for n in range(20_000)]
+    value = [{key: n} for n, key in enumerate(keys)]
+    assert back(value) == value
+    assert back([dict.fromkeys(keys, 1)]) == [dict.fromkeys(keys, 1)]
+
+
+@pytest.mark.parametrize(
+    "size", [0, 900, 1023, 1024, 10**5, 2**18 - 1, 2**18, 2**18 + 1, 2**20 + 7]
+)
+def test_bytes_of_any_number_come_back_exactly(size):
+    value = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    for result in (value, [value, 1, "after it"], [value] * 3):
+        encoded = PLAIN.encode(result)
+        assert same(PLAIN.decode(encoded), result)
+        assert cbor2.loads(encoded) == result
+        assert encoded == bytes(bytearray(encoded))
+        assert hash(encoded) == hash(bytes(bytearray(encoded)))
+    array = numpy.frombuffer(value, "u1")
+    assert back(array).tobytes() == value
 
 
 def test_utc_is_the_one_object():
@@ -329,6 +379,54 @@ def test_an_attribute_that_is_no_field_is_refused_not_lost():
     object.__setattr__(stop, "note", "added")
     with pytest.raises(UnstorableError):
         codec_for(Leg).encode(stop)
+
+
+def test_an_attribute_that_took_the_place_of_a_field_is_refused_too():
+    leg = Leg(Point(1, 2))
+    object.__delattr__(leg, "colour")  # The default of the class stands in for it.
+    assert back(leg, codec_for(Leg)) == Leg(Point(1, 2))
+    object.__setattr__(leg, "note", "added")
+    with pytest.raises(UnstorableError):
+        codec_for(Leg).encode(leg)
+
+
+def test_fields_are_read_by_name_whatever_their_order_in_the_instance():
+    route = Route("a", [Leg(Point(0, 0))], None)
+    name, legs = route.name, route.legs
+    del route.name, route.legs
+    route.legs, route.name = legs, name
+    assert list(vars(route)) == ["parent", "legs", "name"]
+    assert back([Route("b", []), route], codec_for(Route)) == [Route("b", []), route]
+    del route.name
+    with pytest.raises(UnstorableError):
+        codec_for(Route).encode(route)
+
+
+def test_a_field_that_a_descriptor_keeps_is_what_that_says():
+    cls = dataclasses.make_dataclass("Reading", ["place", "kelvin"])
+    cls.__module__ = __name__
+    codec, one = codec_for(cls), cls("here", 5)
+    cls.kelvin = property(lambda self: vars(self)["kelvin"] + 1)
+    assert cbor2.loads(codec.encode(one)).value[1:] == ["here", 6]
+
+
+def test_nothing_is_seen_by_the_collector_before_it_is_complete():
+    def lengths():
+        return [len(list(each)) for each in gc.get_objects() if type(each) in (list, tuple)]
+
+    def decode(cents):
+        seen.extend(lengths())
+        return Money(cents)
+
+    described = (3, Money, f"{__name__}:Money", (), lambda money: money.cents, decode)
+    codec = ValueCodec((described,))
+    for result in ([*range(77_777), Money(1), 2], (*range(77_777), (Money(1),), 2)):
+        seen: list[int] = []
+        before = lengths().count(77_779)
+        rebuilt = back(result, codec)
+        assert rebuilt == result
+        assert seen.count(77_779) == before
+        assert gc.is_tracked(rebuilt)
 
 
 class Money:
