@@ -21,6 +21,21 @@ Object ascii_text(std::string_view bytes) {
   return text;
 }
 
+[[gnu::noinline]] PyObject* KnownKeys::learn(Known& known, const ShortBytes& ends,
+                                             std::string_view bytes) {
+  Object text;
+  if (bytes.size() < ShortBytes::longest) {
+    if (!ends.is_ascii()) return nullptr;
+    text = Object::owned(short_text(ends, bytes.size()));
+  } else {
+    if (!is_ascii(bytes)) return nullptr;
+    text = ascii_text(bytes);
+  }
+  PyObject_Hash(text.get());  // Kept in it.
+  known = {ends, bytes.size(), text};
+  return text.release();
+}
+
 KnownKeys& known_keys() {
   static auto* const known = new KnownKeys;
   return *known;

@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <utility>
 
 #include "object.hpp"
+#include "short_text.hpp"
 
 namespace dcache::python {
 
@@ -17,56 +17,52 @@ bool is_ascii(std::string_view bytes) noexcept;
 /// REQUIRES: these are ASCII. Throws `Raised` when there is no memory.
 Object ascii_text(std::string_view bytes);
 
-/// Without it decoding a list of small dicts takes a third longer. Direct-mapped; holds what it
-/// knows for good.
+/// Without it decoding a list of small dicts takes a third longer. Two places for each; holds what
+/// it knows for good: at most half a megabyte.
 class KnownKeys {
  public:
   static constexpr std::size_t shortest = 2;
   static constexpr std::size_t longest = 32;
 
-  /// The text of so many bytes, `shortest` to `longest`; empty if it is not ASCII.
-  Object of(std::string_view bytes) {
-    const auto [first, last] = ends_of(bytes);
-    Known& known = all_[(first * 0x9E3779B97F4A7C15U ^ last * 0xC4CEB9FE1A85EC53U) >> 53U];
-    // The ends are all of it up to 16 bytes.
-    if (known.first == first && known.last == last && known.size == bytes.size() &&
-        (bytes.size() <= 16 ||
-         std::memcmp(PyUnicode_1BYTE_DATA(known.text.get()), bytes.data(), bytes.size()) == 0)) {
-      return known.text;
-    }
-    if (!is_ascii(bytes)) return Object();
-    Object text = ascii_text(bytes);
-    PyObject_Hash(text.get());  // Kept in it.
-    known = {first, last, bytes.size(), text};
-    return text;
+  /// The text of so many bytes, `shortest` to `longest`: a reference, or null if they are not
+  /// ASCII. `readable`: how many may be read where they begin. Throws `Raised` when there is no
+  /// memory.
+  PyObject* of(std::string_view bytes, std::size_t readable) {
+    const ShortBytes ends = ends_of(bytes, readable);
+    const std::uint64_t mixed = ends.first * 0x9E3779B97F4A7C15U ^ ends.last * 0xC4CEB9FE1A85EC53U;
+    Known* const places = &all_[2 * (mixed >> (64U - set_bits))];
+    if (places[0].is(ends, bytes)) return Py_NewRef(places[0].text.get());
+    if (places[1].is(ends, bytes)) return Py_NewRef(places[1].text.get());
+    return learn(places[turn_++ % 2], ends, bytes);
   }
 
  private:
   struct Known {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
+    // The ends are all of it up to 16 bytes.
+    bool is(const ShortBytes& other, std::string_view bytes) const noexcept {
+      return ends == other && size == bytes.size() &&
+             (bytes.size() <= ShortBytes::longest ||
+              std::memcmp(PyUnicode_1BYTE_DATA(text.get()), bytes.data(), bytes.size()) == 0);
+    }
+
+    ShortBytes ends;
     std::size_t size = 0;
     Object text;
   };
-  static constexpr std::size_t slots = 1U << (64U - 53U);
+  static constexpr unsigned set_bits = 11;
 
-  // The first and the last bytes, which overlap in what is short. In whole words: a load of what
-  // was stored in parts would wait for all of them.
-  static std::pair<std::uint64_t, std::uint64_t> ends_of(std::string_view bytes) noexcept {
+  // Of what is not short the first and the last bytes.
+  static ShortBytes ends_of(std::string_view bytes, std::size_t readable) noexcept {
+    if (bytes.size() <= ShortBytes::longest) {
+      return ShortBytes::of(bytes.data(), bytes.size(), readable);
+    }
     const char* const begin = bytes.data();
-    const char* const end = begin + bytes.size();
-    if (bytes.size() >= 8) return {load<std::uint64_t>(begin), load<std::uint64_t>(end - 8)};
-    if (bytes.size() >= 4) return {load<std::uint32_t>(begin), load<std::uint32_t>(end - 4)};
-    return {load<std::uint16_t>(begin), load<std::uint16_t>(end - 2)};
+    return {ShortBytes::load(begin), ShortBytes::load(begin + bytes.size() - 8)};
   }
-  template <class Word>
-  static Word load(const char* at) noexcept {
-    Word word = 0;
-    std::memcpy(&word, at, sizeof word);
-    return word;
-  }
+  static PyObject* learn(Known& known, const ShortBytes& ends, std::string_view bytes);
 
-  std::array<Known, slots> all_;
+  alignas(64) std::array<Known, 2U << set_bits> all_;  // Both places in one cache line.
+  unsigned turn_ = 0;
 };
 
 /// That of the process. Never destroyed.

@@ -3,6 +3,7 @@
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
+#include <cstddef>
 #include <utility>
 
 #include <Python.h>
@@ -19,6 +20,7 @@ struct Raised {};
 class Object {
  public:
   constexpr Object() noexcept = default;
+  constexpr Object(std::nullptr_t) noexcept {}
   /// Takes over a reference that the caller owns; may be null.
   static Object owned(PyObject* object) noexcept { return Object(object); }
   /// One more reference; may be null.

@@ -6,12 +6,14 @@
 /// run. Guarded by the interpreter's lock.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 #include <vector>
 
 #include "dcache/engine/cbor_reader.hpp"
 #include "dcache/engine/record_fault.hpp"
 
+#include "known_keys.hpp"
 #include "object.hpp"
 #include "value_classes.hpp"
 
@@ -32,15 +34,22 @@ class ValueReader {
  private:
   using Head = engine::cbor::Head;
 
-  Object item();
-  Object item_of(const Head& head);
-  Object integer(const Head& head);
-  Object text(const Head& head);
-  Object text_of(std::string_view bytes);
-  Object key();
-  Object list(const Head& head);
-  Object items(Py_ssize_t count, PyObject* (*make)(Py_ssize_t), bool is_tuple);
-  Object dict(const Head& head);
+  // What makes the many items of a container returns a reference as the interpreter does, in a
+  // register; null where an `Object` would be empty.
+  PyObject* item();
+  PyObject* item_of(const Head& head);
+  PyObject* deeper(const Head& head);
+  PyObject* integer(const Head& head);
+  PyObject* bytes_of(const Head& head);
+  PyObject* text(const Head& head);
+  PyObject* long_text(std::string_view bytes);
+  PyObject* key();
+  template <class Container>
+  PyObject* items(Py_ssize_t count);
+  PyObject* list(Py_ssize_t count);
+  PyObject* dict(const Head& head);
+  Object tuple(Py_ssize_t count);
+  Object one() { return Object::owned(item()); }
   Object tagged(std::uint64_t tag);
   Object bignum(bool negative);
   Object set(bool frozen);
@@ -59,12 +68,13 @@ class ValueReader {
   bool array(Py_ssize_t& count);
   bool array_of(Py_ssize_t count);
 
-  /// What the bytes are to blame for. Empty, for the caller to return.
-  Object refuse(engine::RecordFault fault = engine::RecordFault::mismatch);
+  /// What the bytes are to blame for. Nothing, for the caller to return.
+  [[gnu::cold]] std::nullptr_t refuse(engine::RecordFault fault = engine::RecordFault::mismatch);
   /// The same where the interpreter has said so, unless nobody is to blame.
-  Object refuse_raised();
+  [[gnu::cold]] std::nullptr_t refuse_raised();
 
   engine::cbor::Reader reader_;
+  KnownKeys& known_ = known_keys();
   const ValueClasses& classes_;
   std::vector<const ValueClass*> described_;
   engine::RecordFault fault_ = engine::RecordFault::none;
