@@ -18,15 +18,19 @@ namespace dcache::python {
 /// nothing was appended. Throws `Raised`.
 bool append_numpy(ByteBuffer& out, PyObject* object, bool key = false);
 
-/// The type of the items of a typed array under this tag (RFC 8746, section 2.1), as NumPy writes
-/// it; or null.
-const char* typed_array(std::uint64_t tag) noexcept;
+/// Whether this is the tag of a typed array (RFC 8746, section 2.1).
+bool is_typed_array(std::uint64_t tag) noexcept;
 
-/// An array that may be written to. `type`: as NumPy writes it; `dimensions`: a list of numbers, or
-/// null for one dimension. Empty: it is not that (no error is set), or NumPy would not have it or
-/// is not there (one is).
-Object make_array(PyObject* type, PyObject* dimensions, bool fortran_order, std::string_view bytes);
+/// The type of the items of a typed array under this tag, or of this name, which is as NumPy writes
+/// it. Empty: there is none (no error is set), or NumPy would not have it or is not there (one is).
+Object dtype_of(std::uint64_t tag);
+Object dtype_of(PyObject* name);
+
+/// An array of items of a `dtype` that may be written to. `dimensions`: a list of numbers, or null
+/// for one dimension. Empty as above.
+Object make_array(PyObject* dtype, PyObject* dimensions, bool fortran_order,
+                  std::string_view bytes);
 /// The same for a scalar.
-Object make_scalar(PyObject* type, std::string_view bytes);
+Object make_scalar(PyObject* dtype, std::string_view bytes);
 
 }  // namespace dcache::python

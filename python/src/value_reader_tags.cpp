@@ -55,7 +55,7 @@ Object ValueReader::tagged(std::uint64_t tag) {
     case cbor::column_major_tag:
       return typed(tag);
     default:
-      return typed_array(tag) != nullptr ? typed(tag) : stdlib(tag);
+      return is_typed_array(tag) ? typed(tag) : stdlib(tag);
   }
 }
 
@@ -202,22 +202,24 @@ Object ValueReader::typed(std::uint64_t tag) {
     if (!dimensions) return Object();
     if (!reader_.read(head) || head.major != Major::tag) return refuse();
   }
-  const char* const name = typed_array(head.value);
   std::string_view content;
-  if (name == nullptr || !bytes(content)) return refuse();
-  const Object type = Object::checked(PyUnicode_FromString(name));
+  if (!is_typed_array(head.value) || !bytes(content)) return refuse();
+  const Object dtype = made_or_refused(dtype_of(head.value));
+  if (!dtype) return Object();
   return made_or_refused(
-      make_array(type.get(), dimensions.get(), tag == cbor::column_major_tag, content));
+      make_array(dtype.get(), dimensions.get(), tag == cbor::column_major_tag, content));
 }
 
 Object ValueReader::untyped(bool scalar) {
   if (!array_of(scalar ? 2 : 4)) return refuse();
-  const Object type = one();
-  if (!type) return Object();
+  const Object name = one();
+  if (!name) return Object();
+  const Object dtype = made_or_refused(dtype_of(name.get()));
+  if (!dtype) return Object();
   std::string_view content;
   if (scalar) {
     if (!bytes(content)) return refuse();
-    return made_or_refused(make_scalar(type.get(), content));
+    return made_or_refused(make_scalar(dtype.get(), content));
   }
   const Object order = one();
   if (!order) return Object();
@@ -225,7 +227,7 @@ Object ValueReader::untyped(bool scalar) {
   if (!dimensions) return Object();
   if (PyUnicode_CheckExact(order.get()) == 0 || !bytes(content)) return refuse();
   const bool fortran = PyUnicode_CompareWithASCIIString(order.get(), "F") == 0;
-  return made_or_refused(make_array(type.get(), dimensions.get(), fortran, content));
+  return made_or_refused(make_array(dtype.get(), dimensions.get(), fortran, content));
 }
 
 }  // namespace dcache::python
