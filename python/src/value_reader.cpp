@@ -70,7 +70,9 @@ std::nullptr_t ValueReader::refuse_raised() {
   return refuse(deep ? RecordFault::too_deep : RecordFault::mismatch);
 }
 
-PyObject* ValueReader::item() {
+PyObject* ValueReader::item() { return next(); }
+
+DCACHE_HOT inline PyObject* ValueReader::next() {
   Head head;
   if (!reader_.read(head)) return refuse(RecordFault::malformed);
   return item_of(head);
@@ -140,12 +142,14 @@ PyObject* ValueReader::long_text(std::string_view bytes) {
   return text != nullptr ? text : refuse_raised();
 }
 
+[[gnu::noinline]] PyObject* ValueReader::other_key(const Head& head) { return item_of(head); }
+
 DCACHE_HOT inline PyObject* ValueReader::key() {
   Head head;
   if (!reader_.read(head)) return refuse(RecordFault::malformed);
   if (head.major != Major::text || head.value < KnownKeys::shortest ||
       head.value > KnownKeys::longest) {
-    return item_of(head);
+    return other_key(head);
   }
   std::string_view bytes;
   if (!reader_.take(head, bytes)) return refuse(RecordFault::malformed);
@@ -179,7 +183,7 @@ PyObject* ValueReader::dict(const Head& head) {
   for (std::uint64_t i = 0; i < head.value; ++i) {
     const Object name = Object::owned(key());
     if (!name) return nullptr;
-    const Object value = Object::owned(item());
+    const Object value = Object::owned(next());
     if (!value) return nullptr;
     if (PyDict_SetItem(dict.get(), name.get(), value.get()) != 0) return refuse_raised();
   }

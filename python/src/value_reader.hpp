@@ -37,6 +37,7 @@ class ValueReader {
   // What makes the many items of a container returns a reference as the interpreter does, in a
   // register; null where an `Object` would be empty.
   PyObject* item();
+  PyObject* next();
   PyObject* item_of(const Head& head);
   PyObject* deeper(const Head& head);
   PyObject* integer(const Head& head);
@@ -44,6 +45,7 @@ class ValueReader {
   PyObject* text(const Head& head);
   PyObject* long_text(std::string_view bytes);
   PyObject* key();
+  PyObject* other_key(const Head& head);
   template <class Container>
   PyObject* items(Py_ssize_t count);
   PyObject* list(Py_ssize_t count);
