@@ -9,11 +9,13 @@ import contextlib
 import contextvars
 import sys
 import time
+from _thread import _local
 
 from ._engine import Error, inside
 
 LEAD, WAIT, LANDED, THROUGH, AGAIN = range(5)
 _tasks: set[object] = set()  # A loop holds its tasks weakly.
+_here = _local()  # `loop`: of the task that takes a step on this thread.
 
 
 async def answer(miss):
@@ -130,8 +132,8 @@ def _reset(token):
 
 async def _walk(miss):
     """Goes through the far tiers, step by step, and never blocks the loop for them."""
-    while (seconds := miss.step_far()) is not None:
-        loop = _running_loop()
+    loop = _running_loop()
+    while (seconds := _step(miss, loop)) is not None:
         if loop is None:  # Trio, or nobody's: it cannot be woken.
             time.sleep(min(seconds, 0.001))
             continue
@@ -142,6 +144,28 @@ async def _walk(miss):
             await future
         finally:
             timer.cancel()
+
+
+def _step(miss, loop):
+    _here.loop = loop
+    try:
+        return miss.step_far()
+    finally:
+        _here.loop = None
+
+
+def run_where_awaited(coroutine):
+    """Runs it on the loop of the task that is stepping on this thread; False: none is."""
+    loop = getattr(_here, "loop", None)
+    if loop is not None:
+        _start_task(loop, coroutine)
+    return loop is not None
+
+
+def _start_task(loop, coroutine):
+    task = contextvars.Context().run(loop.create_task, coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 def _running_loop():
@@ -197,9 +221,7 @@ def start(miss, on_background):
     loop = _running_loop()
     if loop is None:
         return False
-    task = contextvars.Context().run(loop.create_task, _run(miss, on_background))
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+    _start_task(loop, _run(miss, on_background))
     return True
 
 

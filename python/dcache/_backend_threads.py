@@ -2,8 +2,8 @@
 """Backends that are written in Python, and the threads that they run on.
 
 A plain one runs on a few helper threads of its own, so that one that hangs cannot hold its callers;
-an asynchronous one on one event loop for all. The engine's own threads never take the interpreter's
-lock.
+an asynchronous one on the event loop of who awaits, or on one of ours for all who block. The
+engine's own threads never take the interpreter's lock.
 """
 
 import collections.abc
@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 
+from ._async import run_where_awaited
 from ._durations import seconds
 from ._options import is_mapping
 from .backends import Backend, Base
@@ -210,12 +211,14 @@ class _Threads:
 
 
 class _Async(_Adapter):
-    """Runs on a loop of ours."""
+    """Runs on the loop of the task that waits, and for whoever blocks on a loop of ours."""
 
     def submit(self, op):
         import asyncio
 
-        asyncio.run_coroutine_threadsafe(self._serve(op), _loop())
+        serve = self._serve(op)
+        if not run_where_awaited(serve):
+            asyncio.run_coroutine_threadsafe(serve, _loop())
 
     async def _serve(self, op):
         import asyncio
@@ -234,7 +237,7 @@ class _Async(_Adapter):
                 keys = [key for key, _, _ in questions]
                 return _found_of(keys, await _awaited(self.backend.get_many(keys)))
             return [await self._answer(verb, *question) for question in questions]
-        except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop of all.
+        except (SystemExit, KeyboardInterrupt) as error:  # They would end the loop.
             raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
     async def _answer(self, verb, key, value, expires):

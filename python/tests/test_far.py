@@ -953,6 +953,53 @@ def test_refresh_reads_no_tier_and_stores_in_all(files, default_tiers):
 # --- Backends ---
 
 
+class LoopStore(AsyncStore):
+    """Says on which loop it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.loops = []
+
+    async def get(self, key):
+        self.loops.append(asyncio.get_running_loop())
+        return await super().get(key)
+
+
+def test_an_asynchronous_backend_runs_on_the_loop_of_who_awaits_it():
+    store = LoopStore()
+
+    @dcache(multiple=[InMemoryBackend(), store], name="double")
+    async def double(n):
+        return 2 * n
+
+    async def main():
+        assert await double(1) == 2
+        assert await double.peek(9) is MISSING
+        assert await double.map([1, 2, 3]) == [2, 4, 6]
+        assert set(store.loops) == {asyncio.get_running_loop()}
+
+    asyncio.run(main())
+    store.loops.clear()
+    asyncio.run(main())
+
+
+def test_an_asynchronous_backend_runs_on_a_loop_of_ours_for_who_blocks_also_on_a_loops_thread():
+    store = LoopStore()
+
+    @dcache(multiple=[InMemoryBackend(), store], name="double")
+    def double(n):
+        return 2 * n
+
+    async def main():
+        return double(2), asyncio.get_running_loop()
+
+    assert double(1) == 2
+    result, loop = asyncio.run(main())
+    assert result == 4
+    assert loop not in store.loops
+    assert len(set(store.loops)) == 1
+
+
 @pytest.mark.parametrize("make", [Store, AsyncStore])
 def test_backends_in_python_pass_the_suite(make):
     store = make()
