@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+#include "net/connection.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <unistd.h>
+
+namespace dcache::net {
+
+using engine::Ref;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+// A leader looks up so often: others may have submitted what is due before his own reply.
+constexpr std::chrono::milliseconds look_up{10};
+// Written at once, at most.
+constexpr std::size_t write_max = std::size_t{256} << 10U;
+
+constexpr std::chrono::milliseconds close_nap{1};
+// After the time to close has passed: for drivers to notice that all has failed.
+constexpr std::chrono::milliseconds close_grace{200};
+
+}  // namespace
+
+Connection::Connection(const Setup& setup, Reactor& reactor) noexcept
+    : setup_(setup),
+      reactor_(reactor),
+      lane_({.requests_max = setup.options.requests_max,
+             .bytes_max = setup.options.bytes_max,
+             .handoff = setup.options.handoff,
+             .patience = setup.options.patience}),
+      receiver_(setup.options.buffer_max),
+      backoff_(setup.options.backoff_first, setup.options.backoff_longest) {}
+
+void Connection::refuse(Request& request, Fault fault, std::string why) noexcept {
+  request.finish({.fault = fault, .why = std::make_shared<const std::string>(std::move(why))});
+}
+
+void Connection::submit(Request& request, bool coming) noexcept {
+  const Moment now = Clock::now();
+  request.connection_ = this;
+  Trouble trouble;
+  Duties duties;
+  {
+    const std::lock_guard held(lock_);
+    if (closed_) {
+      trouble.fault = Fault::closed;
+    } else if (!lane_.is_open() && now < refuse_until_) {
+      trouble = {.fault = refusal_fault_, .why = refusal_};
+    } else if (lane_.full(request.size())) {
+      trouble.fault = Fault::overloaded;
+    } else {
+      duties = lane_.submit(request, coming, now);
+    }
+  }
+  if (trouble.fault == Fault::none) return perform(std::move(duties));
+  if (!trouble.why) {
+    const NodeOptions& options = setup_.options;
+    trouble.why = std::make_shared<const std::string>(
+        options.endpoint.name() +
+        (trouble.fault == Fault::closed
+             ? closed_here
+             : ": too much is under way; at most " + std::to_string(options.requests_max) +
+                   " requests of " + std::to_string(options.bytes_max) +
+                   " bytes in all are taken"));
+  }
+  request.finish(std::move(trouble));
+}
+
+void Connection::perform(Duties duties) noexcept {
+  if (duties.leader) duties.leader->signal(Request::Signal::lead);
+  if (duties.wake && !reactor_.wake(*this)) {
+    Duties instead;
+    bool seized = false;
+    {
+      const std::lock_guard held(lock_);
+      instead = lane_.io_refused(seized);
+    }
+    if (instead.leader) instead.leader->signal(Request::Signal::lead);
+    if (seized)
+      give_all_up(setup_.options.endpoint.name() + ": no thread could be had to wait for it");
+  }
+  if (duties.write) write();
+}
+
+// By the one writer, until all is sent or the socket is full.
+void Connection::write() noexcept {
+  for (;;) {
+    Pieces pieces;
+    Unsent unwanted;
+    bool more = false;
+    {
+      const std::lock_guard held(lock_);
+      more = lane_.take(pieces, write_max, unwanted);
+    }
+    while (const Ref<Request> each = unwanted.pop()) each->finish({});
+    if (!more) return;
+    Step step;
+    try {
+      step = stream_->write(pieces.all());
+    } catch (const std::exception& error) {
+      step = {.state = Step::State::failed, .why = error.what()};
+    }
+    const bool failed = step.state == Step::State::failed;
+    // Whoever polls finds out.
+    if (failed) stream_->shut_down();
+    Unsent answered;
+    Duties duties;
+    {
+      const std::lock_guard held(lock_);
+      duties = lane_.wrote(step.bytes, step.state != Step::State::moved, answered);
+      if (failed) broken_ = std::move(step.why);
+    }
+    if (duties.wake) reactor_.wake(*this);
+    if (!duties.write) return;
+  }
+}
+
+bool Connection::wait(Request& request, Moment until) noexcept {
+  for (;;) {
+    if (request.completed()) return true;
+    bool leads = false;
+    {
+      const std::lock_guard held(lock_);
+      leads = lane_.wait(request);
+    }
+    if (leads) return lead(request, until);
+    if (request.sleep(until)) continue;
+    Duties duties;
+    {
+      const std::lock_guard held(lock_);
+      duties = lane_.give_up(request);
+    }
+    perform(std::move(duties));
+    return request.completed();
+  }
+}
+
+bool Connection::lead(Request& request, Moment until) noexcept {
+  Ready ready;
+  for (;;) {
+    Interest next = turn(ready);
+    if (request.completed()) break;
+    const Moment now = Clock::now();
+    if (now >= until) break;
+    next.until = std::min({next.until, until, now + look_up});
+    ready = wait_for(next);
+  }
+  Duties duties;
+  {
+    const std::lock_guard held(lock_);
+    duties = lane_.leave(request, dial_ != nullptr);
+  }
+  perform(std::move(duties));
+  return request.completed();
+}
+
+std::optional<Interest> Connection::drive(Ready ready) noexcept {
+  {
+    const std::lock_guard held(lock_);
+    if (!lane_.driven_by_io()) return std::nullopt;
+  }
+  Interest next = turn(ready);
+  const Moment now = Clock::now();
+  const std::lock_guard held(lock_);
+  if (lane_.rest(dial_ != nullptr, now)) return std::nullopt;
+  next.until = std::min(next.until, lane_.rest_at());
+  return next;
+}
+
+void Connection::hand_over(Request& request) noexcept {
+  Duties duties;
+  {
+    const std::lock_guard held(lock_);
+    duties = lane_.hand_over(request);
+  }
+  perform(std::move(duties));
+}
+
+void Connection::listen(int more) noexcept {
+  Duties duties;
+  {
+    const std::lock_guard held(lock_);
+    duties = lane_.listen(more);
+  }
+  perform(std::move(duties));
+}
+
+// Naps instead of a wake-up: every end of a request would have to look for who closes.
+bool Connection::close(nanoseconds timeout) noexcept {
+  const Moment kill_at = Clock::now() + timeout;
+  const Moment end = kill_at + close_grace;
+  for (;; std::this_thread::sleep_for(close_nap)) {
+    const Moment now = Clock::now();
+    bool seized = false;
+    bool kills = false;
+    {
+      const std::lock_guard held(lock_);
+      closed_ = true;
+      kills = now >= kill_at || lane_.size() == 0;
+      if (kills && !std::exchange(killed_, true) && stream_ != nullptr) stream_->shut_down();
+      seized = kills && lane_.seize();
+    }
+    if (seized) {
+      give_all_up(setup_.options.endpoint.name() + closed_here);
+      return true;
+    }
+    if (kills) reactor_.wake(*this);
+    if (now >= end) return false;
+  }
+}
+
+// By a driver who has seized the role.
+void Connection::give_all_up(std::string why) noexcept {
+  lose(std::move(why), Clock::now(), true, Fault::unavailable);
+  const std::lock_guard held(lock_);
+  lane_.release();
+}
+
+void Connection::add_to(NodeStats& stats) noexcept {
+  const std::lock_guard held(lock_);
+  stats.in_flight += lane_.size();
+  stats.connects += connects_;
+  stats.failures += failures_;
+  stats.takeovers += lane_.takeovers();
+  stats.give_backs += lane_.give_backs();
+}
+
+void Connection::drop_inherited() noexcept {
+  const int number = descriptor_.exchange(-1);
+  if (number >= 0) ::close(number);
+}
+
+bool Connection::fail_inherited(Request& request) noexcept {
+  if (request.phase() == Request::pending) {
+    refuse(request, Fault::closed, "it was asked by the parent process, before the fork");
+  }
+  return request.completed();
+}
+
+}  // namespace dcache::net

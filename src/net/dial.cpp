@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "net/dial.hpp"
+
+#include <array>
+#include <utility>
+
+namespace dcache::net {
+
+namespace {
+
+// Of a greeting that nobody has consumed.
+constexpr std::size_t heard_max = std::size_t{64} << 10U;
+
+}  // namespace
+
+Dial::State Dial::advance(Moment now) {
+  while (!done_ && !failed_ && step()) {
+  }
+  if (done_) return State::done;
+  if (!failed_ && now >= deadline_) {
+    const auto waited =
+        std::chrono::duration_cast<std::chrono::milliseconds>(setup_.options.connect_timeout);
+    fail("no answer within " + std::to_string(waited.count()) + " ms");
+  }
+  return failed_ ? State::failed : State::going_on;
+}
+
+Interest Dial::interest() const noexcept {
+  Interest interest{.write = wants_write_, .until = deadline_};
+  if (stage_ == Stage::look_up) {
+    interest.descriptor = resolution_->descriptor();
+  } else {
+    interest.descriptor = stream ? stream->descriptor() : socket_.number();
+  }
+  return interest;
+}
+
+// True: there is more to do at once.
+bool Dial::step() {
+  switch (stage_) {
+    case Stage::find:
+      return find();
+    case Stage::look_up:
+      return look_up();
+    case Stage::connect:
+      return connect();
+    case Stage::secure:
+      return secure();
+    case Stage::greet:
+      return greet();
+  }
+  return false;
+}
+
+bool Dial::fail(std::string sentence, bool is_rejection) {
+  why = setup_.options.endpoint.name() + ": " + std::move(sentence);
+  rejected = is_rejection;
+  failed_ = true;
+  return false;
+}
+
+bool Dial::find() {
+  if (auto known = known_addresses(setup_.options.endpoint)) {
+    addresses_ = std::move(*known);
+    stage_ = Stage::connect;
+    return true;
+  }
+  resolution_ = resolve(setup_.options.endpoint);
+  if (!resolution_) return fail("names cannot be looked up, too many look-ups hang already");
+  stage_ = Stage::look_up;
+  return true;
+}
+
+bool Dial::look_up() {
+  if (!resolution_->ready()) return false;
+  addresses_ = resolution_->addresses();
+  if (addresses_.empty()) return fail(resolution_->why());
+  stage_ = Stage::connect;
+  return true;
+}
+
+// The addresses one after the other; the last trouble is the one that is told.
+bool Dial::connect() {
+  int error = 0;
+  if (!socket_) {
+    socket_ = begin_connect(addresses_[next_address_++], 2 * setup_.options.patience, error);
+  }
+  if (socket_) {
+    wants_write_ = true;
+    const Ready ready =
+        wait_for({.descriptor = socket_.number(), .write = true, .until = Moment::min()});
+    if (!ready.writable) return false;
+    error = connect_error(socket_);
+  }
+  if (error != 0) {
+    socket_ = {};
+    return next_address_ < addresses_.size() || fail(describe(error));
+  }
+  wants_write_ = false;
+  stream = setup_.tls ? setup_.tls->wrap(std::move(socket_)) : plain_stream(std::move(socket_));
+  stage_ = Stage::secure;
+  return true;
+}
+
+bool Dial::secure() {
+  Step step = stream->handshake();
+  wants_write_ = step.wants_write;
+  if (step.state == Step::State::blocked) return false;
+  if (step.state == Step::State::ended)
+    return fail("the connection was closed in the TLS handshake");
+  if (step.state == Step::State::failed) return fail(std::move(step.why), step.rejected);
+  session = setup_.protocol->open();
+  stage_ = Stage::greet;
+  return true;
+}
+
+bool Dial::greet() {
+  if (std::exchange(ask_, false)) {
+    std::size_t used = 0;
+    std::string say;
+    const Session::Greeting greeting = session->greet(heard, used, say);
+    if (greeting == Session::Greeting::failed) return fail(std::move(say), true);
+    heard.erase(0, used);
+    if (heard.size() > heard_max) return fail("the greeting is longer than 64 KiB");
+    say_ = std::move(say);
+    said_all_ = greeting == Session::Greeting::done;
+  }
+  if (!say_.empty() && !send()) return false;
+  if (said_all_) {
+    done_ = true;
+    return false;
+  }
+  return hear();
+}
+
+// True: all was sent.
+bool Dial::send() {
+  while (!say_.empty()) {
+    const std::array<std::string_view, 1> pieces{say_};
+    Step step = stream->write(pieces);
+    wants_write_ = step.state == Step::State::blocked;
+    if (step.state == Step::State::failed) return fail(std::move(step.why), step.rejected);
+    if (step.state != Step::State::moved) return false;
+    say_.erase(0, step.bytes);
+  }
+  return true;
+}
+
+// True: something came.
+bool Dial::hear() {
+  std::array<char, 4096> bytes;
+  Step step = stream->read(bytes.data(), bytes.size());
+  wants_write_ = step.wants_write;
+  if (step.state == Step::State::ended) return fail("the connection was closed in the greeting");
+  if (step.state == Step::State::failed) return fail(std::move(step.why), step.rejected);
+  if (step.state != Step::State::moved) return false;
+  heard.append(bytes.data(), step.bytes);
+  ask_ = true;
+  return true;
+}
+
+}  // namespace dcache::net

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+#include "net/lane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace dcache::net {
+
+using engine::Ref;
+
+namespace {
+
+// Below so many replies a turn, on average over the last `memory` turns, the I/O thread gives back:
+// a hand-over costs a lone caller a third of his round trip.
+constexpr double busy = 1.5;
+constexpr double memory = 8;
+// What a turn counts as at least if it answers somebody who does not block, and a new take-over.
+constexpr double lively = 4;
+
+}  // namespace
+
+// --- Who asks ---
+
+bool Lane::full(std::size_t size) const noexcept {
+  return count_ >= limits_.requests_max || bytes_ > limits_.bytes_max ||
+         size > limits_.bytes_max - bytes_;
+}
+
+void Lane::append(Request& request, bool coming, Moment now) noexcept {
+  request.retain();
+  request.queued_ = true;
+  request.end_ = 0;
+  request.submitted_ = now;
+  request.deadline_ = std::min(request.deadline_, now + Request::longest);
+  request.previous_ = last_;
+  request.next_ = nullptr;
+  (last_ != nullptr ? last_->next_ : first_) = &request;
+  last_ = &request;
+  if (unsent_ == nullptr) unsent_ = &request;
+  ++count_;
+  bytes_ += request.size();
+  request.care_ = coming ? Care::coming : Care::orphan;
+  ++number_of(request.care_);
+  if (!coming) earliest_ = std::min(earliest_, request.deadline_);
+}
+
+Ref<Request> Lane::remove(Request& request) noexcept {
+  (request.previous_ != nullptr ? request.previous_->next_ : first_) = request.next_;
+  (request.next_ != nullptr ? request.next_->previous_ : last_) = request.previous_;
+  if (unsent_ == &request) unsent_ = request.next_;
+  request.previous_ = request.next_ = nullptr;
+  request.queued_ = false;
+  --number_of(request.care_);
+  --count_;
+  bytes_ -= request.size();
+  return Ref<Request>::adopt(&request);
+}
+
+void Lane::set_care(Request& request, Care care) noexcept {
+  --number_of(request.care_);
+  request.care_ = care;
+  ++number_of(care);
+  if (care == Care::orphan) earliest_ = std::min(earliest_, request.deadline_);
+}
+
+Duties Lane::submit(Request& request, bool coming, Moment now) noexcept {
+  if (count_ == 0 && role_ == Role::none && open_) stale_ |= now - heard_ > stale_after;
+  append(request, coming, now);
+  if (role_ == Role::io) return {.wake = !std::exchange(io_knows_, true)};
+  if (role_ == Role::none && !coming) return to_io();
+  if (!open_ || writing_ || stopped_ || stale_) return {};
+  writing_ = true;
+  return {.write = true};
+}
+
+bool Lane::wait(Request& request) noexcept {
+  if (!request.queued_) return false;  // Its reply has come, and the driver is about to say so.
+  if (role_ == Role::none) {
+    role_ = Role::lead;
+    leader_ = &request;
+  }
+  const bool leads = leader_ == &request;
+  set_care(request, leads ? Care::leader : Care::asleep);
+  return leads;
+}
+
+Duties Lane::give_up(Request& request) noexcept {
+  // It was made the leader at the very end of its time.
+  if (leader_ == &request) return leave(request, false);
+  return hand_over(request);
+}
+
+Duties Lane::hand_over(Request& request) noexcept {
+  if (!request.queued_) return {};
+  set_care(request, Care::orphan);
+  return role_ == Role::none ? to_io() : Duties{};
+}
+
+Duties Lane::leave(Request& request, bool unfinished) noexcept {
+  if (request.queued_) set_care(request, Care::orphan);
+  return next_driver(unfinished);
+}
+
+Duties Lane::next_driver(bool unfinished) noexcept {
+  role_ = Role::none;
+  leader_ = nullptr;
+  const std::size_t sleepers = number_of(Care::asleep);
+  const bool alone = number_of(Care::orphan) == 0 && !unfinished && (listeners_ == 0 || !open_);
+  if (alone && sleepers == 0) return {};
+  // At least one is promoted even if `handoff` is 1: there is nobody to hand over for.
+  if (alone && (count_ < limits_.handoff || count_ == 1)) return promote();
+  return to_io();
+}
+
+Duties Lane::promote() noexcept {
+  Request* next = first_;
+  while (next->care_ != Care::asleep) next = next->next_;
+  role_ = Role::lead;
+  leader_ = next;
+  set_care(*next, Care::leader);
+  return {.leader = Ref<Request>(next)};
+}
+
+Duties Lane::to_io() noexcept {
+  role_ = Role::io;
+  leader_ = nullptr;
+  io_knows_ = true;
+  load_ = lively;
+  replies_ = 0;
+  ++takeovers_;
+  return {.wake = true};
+}
+
+Duties Lane::listen(int more) noexcept {
+  listeners_ += more;
+  return listeners_ > 0 && role_ == Role::none && open_ ? to_io() : Duties{};
+}
+
+// --- The writer ---
+
+bool Lane::take(Pieces& pieces, std::size_t bytes_max, Unsent& dropped) noexcept {
+  pieces.count = 0;
+  std::size_t bytes = 0;
+  for (Request* request = unsent_; request != nullptr && bytes < bytes_max;) {
+    if (pieces.count + 3 > Pieces::most) break;
+    Request* const next = request->next_;
+    if (request->end_ == 0 && request->settled()) {
+      dropped.push(remove(*request));
+      request = next;
+      continue;
+    }
+    if (request->end_ == 0) request->end_ = taken_ += request->size();
+    std::size_t skip =
+        request->size() - std::min<std::size_t>(request->size(), request->end_ - sent_);
+    for (std::string_view piece :
+         {std::string_view(request->head), request->body, std::string_view(request->tail)}) {
+      const std::size_t gone = std::min(skip, piece.size());
+      skip -= gone;
+      piece.remove_prefix(gone);
+      if (piece.empty()) continue;
+      pieces.each[pieces.count++] = piece;
+      bytes += piece.size();
+    }
+    request = next;
+  }
+  writing_ = pieces.count > 0;
+  if (!writing_) io_knows_ = false;
+  return writing_;
+}
+
+Duties Lane::wrote(std::size_t bytes, bool stopped, Unsent& out) noexcept {
+  out = std::move(limbo_);
+  sent_ += bytes;
+  while (unsent_ != nullptr && unsent_->end_ != 0 && unsent_->end_ <= sent_)
+    unsent_ = unsent_->next_;
+  if (!stopped) return {.write = true};
+  stopped_ = true;
+  writing_ = false;
+  return {.wake = role_ == Role::io};
+}
+
+// --- The driver ---
+
+void Lane::opened(Moment now) noexcept {
+  open_ = true;
+  stale_ = stopped_ = false;
+  taken_ = sent_ = 0;
+  heard_ = now;
+}
+
+bool Lane::start_writing(bool writable) noexcept {
+  if (!open_ || writing_ || unsent_ == nullptr || (stopped_ && !writable)) return false;
+  stopped_ = false;
+  writing_ = true;
+  return true;
+}
+
+bool Lane::take_stale() noexcept { return std::exchange(stale_, false); }
+
+std::size_t Lane::due(std::span<Request*> next, std::size_t answered, Moment now,
+                      Requests& out) noexcept {
+  if (answered > 0) heard_ = now;
+  replies_ += answered;
+  for (; answered > 0; --answered) {
+    Request& request = *first_;
+    is_lively_ |= request.care_ == Care::orphan;
+    // Answered before the writer came to say that it was sent: he may still hold its bytes.
+    if (writing_ && unsent_ == &request) limbo_.push(Ref<Request>(&request));
+    out.push(remove(request));
+  }
+  std::size_t named = 0;
+  for (Request* each = first_; each != nullptr && named < next.size(); each = each->next_) {
+    if (each->end_ == 0 || (each->end_ > sent_ && !writing_)) break;
+    next[named++] = each;
+  }
+  return named;
+}
+
+void Lane::expire(Moment now, Requests& out) noexcept {
+  if (now < earliest_) return;
+  earliest_ = Moment::max();
+  for (Request* each = first_; each != nullptr; each = each->next_) {
+    if (each->care_ != Care::orphan || each->unwanted()) continue;
+    if (each->deadline_ <= now) {
+      out.push(Ref<Request>(each));
+    } else {
+      earliest_ = std::min(earliest_, each->deadline_);
+    }
+  }
+}
+
+Moment Lane::overdue_at() const noexcept {
+  // Without a connection the attempt to make one has a bound of its own.
+  if (first_ == nullptr || !open_) return Moment::max();
+  return std::max(first_->deadline_, std::max(first_->submitted_, heard_) + limits_.patience);
+}
+
+Moment Lane::next_moment() const noexcept { return std::min(earliest_, overdue_at()); }
+
+void Lane::lost(bool all, Requests& out) noexcept {
+  while (first_ != nullptr && (all || first_->end_ != 0)) out.push(remove(*first_));
+  open_ = stale_ = stopped_ = false;
+}
+
+// --- The I/O thread ---
+
+bool Lane::rest(bool unfinished, Moment now) noexcept {
+  io_knows_ = false;
+  const double replies = static_cast<double>(std::exchange(replies_, 0));
+  const bool is_lively = std::exchange(is_lively_, false);
+  if (replies > 0) load_ += ((is_lively ? std::max(replies, lively) : replies) - load_) / memory;
+  if (count_ > 0 || unfinished || (listeners_ > 0 && open_)) return false;
+  if (now < rest_at()) return false;
+  role_ = Role::none;
+  ++give_backs_;
+  return true;
+}
+
+Moment Lane::rest_at() const noexcept {
+  if (count_ > 0 || (listeners_ > 0 && open_)) return Moment::max();
+  return load_ < busy ? Moment::min() : heard_ + linger;
+}
+
+Duties Lane::io_refused(bool& seized) noexcept {
+  if (role_ != Role::io) return {};
+  role_ = Role::none;
+  if (number_of(Care::asleep) > 0) return promote();
+  seized = seize();
+  return {};
+}
+
+bool Lane::seize() noexcept {
+  if (role_ != Role::none) return false;
+  role_ = Role::lead;
+  leader_ = nullptr;
+  return true;
+}
+
+}  // namespace dcache::net

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/// The requests under way on one connection, and who drives its socket: a state machine without
+/// sockets, threads, locks or clocks, so that a test can walk through every hand-off.
+///
+/// One of three drives. `none`: nobody; all that is under way belongs to threads that are about to
+/// come. `lead`: a thread that waits for a request of its own polls, reads, and completes those of
+/// others on the way. `io`: the I/O thread does. The driver alone reads, and takes requests out.
+/// Whoever submits under `none` and `lead` writes himself, one at a time (the *writer*); under `io`
+/// he appends only, and the I/O thread writes what has gathered.
+///
+///   none ──a thread waits──────────────────────────► lead
+///   none ──somebody submits who will not wait──────► io
+///   lead ──done; nothing left, or all are to come──► none
+///   lead ──done; one other thread waits────────────► lead, which is woken
+///   lead ──done; more, or nobody waits for one─────► io
+///   io   ──nothing left, and little load of late───► none
+///
+/// Invariants: while a thread sleeps, or nobody comes for a request, somebody drives. Requests
+/// leave in the order in which they were submitted, each once.
+///
+/// Threads: none of its own. Whoever calls holds the lock of the connection; what a call says that
+/// there is to do (`Duties`) is done after the lock was let go of. No method throws.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "dcache/engine/ref.hpp"
+
+#include "net/request.hpp"
+
+namespace dcache::net {
+
+/// What the caller of a lane does next, without its lock.
+struct Duties {
+  bool write = false;  ///< He is the writer: `take`, send, `wrote`, as long as they say so.
+  bool wake = false;   ///< The I/O thread has to look at the lane.
+  engine::Ref<Request> leader = {};  ///< Whoever waits for it drives now, and has to be told.
+};
+
+/// What a writer sends at once, in order.
+struct Pieces {
+  static constexpr std::size_t most = 64;
+  std::string_view each[most];
+  std::size_t count = 0;
+
+  std::span<const std::string_view> all() const noexcept { return {each, count}; }
+};
+
+struct LaneLimits {
+  std::size_t requests_max = 65'536;
+  std::size_t bytes_max = std::size_t{64} << 20U;
+  std::size_t handoff = 2;
+  nanoseconds patience = std::chrono::milliseconds(200);
+};
+
+class Lane {
+ public:
+  enum class Role : std::uint8_t { none, lead, io };
+
+  explicit Lane(const LaneLimits& limits) noexcept : limits_(limits) {}
+
+  // --- Who asks ---
+
+  /// Whether one more request of `size` bytes is too much.
+  bool full(std::size_t size) const noexcept;
+  /// `coming`: a thread will wait for it. Keeps a reference. REQUIRES: not full.
+  Duties submit(Request& request, bool coming, Moment now) noexcept;
+  /// A thread waits. True: it leads. False: it sleeps until it is told something.
+  bool wait(Request& request) noexcept;
+  /// The thread that slept has no more time. Nobody comes for the request any more.
+  Duties give_up(Request& request) noexcept;
+  /// Nobody comes for the request after all.
+  Duties hand_over(Request& request) noexcept;
+  /// The thread that led has its reply or no more time. `unfinished`: a connection is being made.
+  Duties leave(Request& request, bool unfinished) noexcept;
+  /// So many more (or fewer) listen to pushes.
+  Duties listen(int more) noexcept;
+
+  // --- The writer ---
+
+  /// The next bytes to send, about `bytes_max` at most. Requests that nobody wants any more and of
+  /// which nothing was sent leave for `dropped`. False: there is nothing, and the caller is not the
+  /// writer any more.
+  bool take(Pieces& pieces, std::size_t bytes_max, Unsent& dropped) noexcept;
+  /// So many bytes of `take` were sent. `stopped`: the socket was full, and the driver goes on when
+  /// it is writable, or failed; the caller is not the writer any more. `out`: what was answered
+  /// before he came to say so.
+  Duties wrote(std::size_t bytes, bool stopped, Unsent& out) noexcept;
+  bool writing() const noexcept { return writing_; }
+
+  // --- The driver ---
+
+  /// There is a connection: requests may be sent.
+  void opened(Moment now) noexcept;
+  /// The driver becomes the writer, if there is something to write and nobody writes. `writable`:
+  /// the socket is, after `wants_write`.
+  bool start_writing(bool writable) noexcept;
+  /// There is something to write, and the socket was full.
+  bool wants_write() const noexcept { return stopped_ && unsent_ != nullptr; }
+  /// Whether nothing was heard for so long that the connection has to be looked at before it is
+  /// written to. Says so once.
+  bool take_stale() noexcept;
+  /// Takes `answered` requests out, into `out`, then names those whose replies are due next: only
+  /// such that were sent, or may have been.
+  std::size_t due(std::span<Request*> next, std::size_t answered, Moment now,
+                  Requests& out) noexcept;
+  /// Names the requests that nobody comes for and whose deadline has passed. They stay in order.
+  void expire(Moment now, Requests& out) noexcept;
+  /// The oldest reply is past its deadline, and no other has come for `patience`.
+  bool overdue(Moment now) const noexcept { return now >= overdue_at(); }
+  /// When `expire` or `overdue` have something to say.
+  Moment next_moment() const noexcept;
+  /// The connection is gone. `all`: every request leaves, else only those taken to send.
+  /// REQUIRES: nobody writes.
+  void lost(bool all, Requests& out) noexcept;
+
+  // --- The I/O thread ---
+
+  /// At the end of a turn. True: it drives no longer.
+  bool rest(bool unfinished, Moment now) noexcept;
+  /// Until when it stays with nothing to do.
+  Moment rest_at() const noexcept;
+  /// Whether it drives at all; it may have been woken for nothing.
+  bool driven_by_io() const noexcept { return role_ == Role::io; }
+  /// No thread could be had. A thread that waits leads instead; if there is none the caller drives,
+  /// as after `seize`.
+  Duties io_refused(bool& seized) noexcept;
+
+  // --- Whoever closes ---
+
+  /// True: nobody drove, and the caller does from now on, until `release`, to lose all there is.
+  bool seize() noexcept;
+  void release() noexcept { role_ = Role::none; }
+
+  Role role() const noexcept { return role_; }
+  std::size_t size() const noexcept { return count_; }
+  std::size_t bytes() const noexcept { return bytes_; }
+  bool is_open() const noexcept { return open_; }
+  std::uint64_t takeovers() const noexcept { return takeovers_; }
+  std::uint64_t give_backs() const noexcept { return give_backs_; }
+
+  /// An idle I/O thread keeps the role for so long.
+  static constexpr std::chrono::milliseconds linger{3};
+  /// After so long without traffic a connection is looked at before it is written to.
+  static constexpr std::chrono::milliseconds stale_after{100};
+
+ private:
+  using Care = Request::Care;
+
+  void append(Request& request, bool coming, Moment now) noexcept;
+  engine::Ref<Request> remove(Request& request) noexcept;
+  void set_care(Request& request, Care care) noexcept;
+  std::size_t& number_of(Care care) noexcept { return cares_[static_cast<std::size_t>(care)]; }
+  std::size_t number_of(Care care) const noexcept { return cares_[static_cast<std::size_t>(care)]; }
+  Duties next_driver(bool unfinished) noexcept;
+  Duties promote() noexcept;
+  Duties to_io() noexcept;
+  Moment overdue_at() const noexcept;
+
+  const LaneLimits limits_;
+
+  Role role_ = Role::none;
+  const Request* leader_ = nullptr;
+  bool open_ = false;
+  bool writing_ = false;   // Somebody is the writer.
+  bool stopped_ = false;   // The socket was full.
+  bool stale_ = false;     // To be looked at before it is written to.
+  bool io_knows_ = false;  // The I/O thread was told of what there is to write.
+  int listeners_ = 0;
+
+  // In order of submission. From `unsent_` on not all bytes are known to be sent.
+  Request* first_ = nullptr;
+  Request* last_ = nullptr;
+  Request* unsent_ = nullptr;
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t cares_[4] = {};
+  std::uint64_t taken_ = 0;  // Bytes of this connection that writers took, and that were sent.
+  std::uint64_t sent_ = 0;
+  Unsent limbo_;
+
+  Moment heard_ = Moment::min();     // The last reply, or the beginning.
+  Moment earliest_ = Moment::max();  // No deadline of a request that nobody comes for is earlier.
+  double load_ = 0;                  // Replies a turn of the I/O thread, weighted by recency.
+  std::size_t replies_ = 0;          // Of this turn.
+  bool is_lively_ = false;           // One of them was for somebody who does not block.
+  std::uint64_t takeovers_ = 0;
+  std::uint64_t give_backs_ = 0;
+};
+
+}  // namespace dcache::net
