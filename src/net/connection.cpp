@@ -72,19 +72,27 @@ void Connection::submit(Request& request, bool coming) noexcept {
 }
 
 void Connection::perform(Duties duties) noexcept {
-  if (duties.leader) duties.leader->signal(Request::Signal::lead);
-  if (duties.wake && !reactor_.wake(*this)) {
-    Duties instead;
+  const bool writes = duties.write;
+  for (;;) {
+    if (duties.leader) duties.leader->signal(Request::Signal::lead);
+    if (!duties.wake || reactor_.wake(*this)) break;
     bool seized = false;
     {
       const std::lock_guard held(lock_);
-      instead = lane_.io_refused(seized);
+      duties = lane_.io_refused(seized);
     }
-    if (instead.leader) instead.leader->signal(Request::Signal::lead);
-    if (seized)
-      give_all_up(setup_.options.endpoint.name() + ": no thread could be had to wait for it");
+    if (seized) {
+      duties = give_all_up(": no thread could be had to wait for it");
+    }
   }
-  if (duties.write) write();
+  if (writes) write();
+}
+
+// By a driver who has seized the role.
+Duties Connection::give_all_up(const char* why) noexcept {
+  lose(setup_.options.endpoint.name() + why, Clock::now(), true);
+  const std::lock_guard held(lock_);
+  return lane_.release();
 }
 
 // By the one writer, until all is sent or the socket is full.
@@ -206,19 +214,12 @@ bool Connection::close(nanoseconds timeout) noexcept {
       seized = kills && lane_.seize();
     }
     if (seized) {
-      give_all_up(setup_.options.endpoint.name() + closed_here);
+      perform(give_all_up(closed_here));
       return true;
     }
     if (kills) reactor_.wake(*this);
     if (now >= end) return false;
   }
-}
-
-// By a driver who has seized the role.
-void Connection::give_all_up(std::string why) noexcept {
-  lose(std::move(why), Clock::now(), true, Fault::unavailable);
-  const std::lock_guard held(lock_);
-  lane_.release();
 }
 
 void Connection::add_to(NodeStats& stats) noexcept {

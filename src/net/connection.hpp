@@ -65,7 +65,7 @@ class Connection final : public Reactor::Client {
   void expire(Moment now);
   void lose(std::string why, Moment now, bool is_attempt,
             Fault fault = Fault::unavailable) noexcept;
-  void give_all_up(std::string why) noexcept;
+  Duties give_all_up(const char* why) noexcept;
   void finish(Requests& requests, const Trouble& trouble) noexcept;
   Interest interest() noexcept;
 

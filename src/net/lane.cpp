@@ -133,7 +133,8 @@ Duties Lane::to_io() noexcept {
 
 Duties Lane::listen(int more) noexcept {
   listeners_ += more;
-  return listeners_ > 0 && role_ == Role::none && open_ ? to_io() : Duties{};
+  if (listeners_ > 0) return role_ == Role::none && open_ ? to_io() : Duties{};
+  return {.wake = role_ == Role::io};  // It may have stayed for this alone.
 }
 
 // --- The writer ---
@@ -189,7 +190,10 @@ void Lane::opened(Moment now) noexcept {
 }
 
 bool Lane::start_writing(bool writable) noexcept {
-  if (!open_ || writing_ || unsent_ == nullptr || (stopped_ && !writable)) return false;
+  if (!open_ || writing_ || unsent_ == nullptr || (stopped_ && !writable)) {
+    io_knows_ = false;  // He has looked: what is submitted from here on he has not seen.
+    return false;
+  }
   stopped_ = false;
   writing_ = true;
   return true;
@@ -245,7 +249,6 @@ void Lane::lost(bool all, Requests& out) noexcept {
 // --- The I/O thread ---
 
 bool Lane::rest(bool unfinished, Moment now) noexcept {
-  io_knows_ = false;
   const double replies = static_cast<double>(std::exchange(replies_, 0));
   const bool is_lively = std::exchange(is_lively_, false);
   if (replies > 0) load_ += ((is_lively ? std::max(replies, lively) : replies) - load_) / memory;

@@ -134,7 +134,7 @@ class Lane {
 
   /// True: nobody drove, and the caller does from now on, until `release`, to lose all there is.
   bool seize() noexcept;
-  void release() noexcept { role_ = Role::none; }
+  Duties release() noexcept { return next_driver(false); }
 
   Role role() const noexcept { return role_; }
   std::size_t size() const noexcept { return count_; }
