@@ -16,11 +16,13 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -240,6 +242,8 @@ class EchoServer {
     while (!stopping_) {
       const int number = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (number < 0) continue;
+      const int on = 1;
+      ::setsockopt(number, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       accepted_.fetch_add(1);
       const std::lock_guard lock(mutex_);
       connections_.push_back(std::make_unique<Connection>());
@@ -291,7 +295,10 @@ class EchoServer {
       while (stays) {
         const std::size_t end = heard_.find('\n', at);
         if (end == std::string::npos) break;
-        const std::size_t size = std::stoul(heard_.substr(at + 1, end - at - 1));
+        std::size_t size = 0;
+        if (std::from_chars(heard_.data() + at + 1, heard_.data() + end, size).ec != std::errc()) {
+          return false;
+        }
         if (heard_.size() < end + 1 + size) break;
         stays = respond(std::string_view(heard_).substr(end + 1, size), out);
         at = end + 1 + size;
