@@ -124,7 +124,7 @@ PUBLIC = {
 FOREIGN = {
     "base": r"pthread\.h",
     "work": r"pthread\.h",
-    "net": r"openssl/.*|(sys|netinet|arpa)/.*|netdb\.h|poll\.h|unistd\.h|fcntl\.h",
+    "net": r"openssl/.*|(sys|netinet|arpa)/.*|linux/futex\.h|netdb\.h|poll\.h|unistd\.h|fcntl\.h",
     "fs": r"sys/.*|unistd\.h|fcntl\.h|dirent\.h",
     "contract": r"openssl/.*|zstd\.h|xxhash\.h",
     "backends": r"openssl/.*|curl/.*|sqlite3\.h|libpq-fe\.h",

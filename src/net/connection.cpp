@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 // A leader looks up so often: others may have submitted what is due before his own reply.
-constexpr std::chrono::milliseconds look_up{10};
+constexpr auto look_up = Stream::wait_max;
 // Written at once, at most.
 constexpr std::size_t write_max = std::size_t{256} << 10U;
 
@@ -74,7 +74,7 @@ void Connection::submit(Request& request, bool coming) noexcept {
 void Connection::perform(Duties duties) noexcept {
   const bool writes = duties.write;
   for (;;) {
-    if (duties.leader) duties.leader->signal(Request::Signal::lead);
+    if (duties.leader) duties.leader->tell_to_lead();
     if (!duties.wake || reactor_.wake(*this)) break;
     bool seized = false;
     {
@@ -97,8 +97,8 @@ Duties Connection::give_all_up(const char* why) noexcept {
 
 // By the one writer, until all is sent or the socket is full.
 void Connection::write() noexcept {
+  Pieces pieces;
   for (;;) {
-    Pieces pieces;
     Unsent unwanted;
     bool more = false;
     {
@@ -156,7 +156,7 @@ bool Connection::lead(Request& request, Moment until) noexcept {
     const Moment now = Clock::now();
     if (now >= until) break;
     next.until = std::min({next.until, until, now + look_up});
-    ready = wait_for(next);
+    ready = waits_by_reading(next, now) ? Ready{.waits = true} : wait_for(next);
   }
   Duties duties;
   {
@@ -165,6 +165,10 @@ bool Connection::lead(Request& request, Moment until) noexcept {
   }
   perform(std::move(duties));
   return request.completed();
+}
+
+bool Connection::waits_by_reading(const Interest& next, Moment now) const noexcept {
+  return stream_ != nullptr && stream_->can_wait() && !next.write && next.until >= now + look_up;
 }
 
 std::optional<Interest> Connection::drive(Ready ready) noexcept {

@@ -54,6 +54,7 @@ class Connection final : public Reactor::Client {
 
   std::optional<Interest> drive(Ready ready) noexcept override;
   bool lead(Request& request, Moment until) noexcept;
+  bool waits_by_reading(const Interest& next, Moment now) const noexcept;
   void perform(Duties duties) noexcept;
   void write() noexcept;
 
@@ -61,7 +62,7 @@ class Connection final : public Reactor::Client {
   bool connect(Moment now);
   void adopt(Moment now);
   void serve(Ready ready, Moment now);
-  bool receive();
+  bool receive(bool waits);
   void expire(Moment now);
   void lose(std::string why, Moment now, bool is_attempt,
             Fault fault = Fault::unavailable) noexcept;

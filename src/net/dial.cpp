@@ -149,7 +149,7 @@ bool Dial::send() {
 // True: something came.
 bool Dial::hear() {
   std::array<char, 4096> bytes;
-  Step step = stream->read(bytes.data(), bytes.size());
+  Step step = stream->read(bytes.data(), bytes.size(), false);
   wants_write_ = step.wants_write;
   if (step.state == Step::State::ended) return fail("the connection was closed in the greeting");
   if (step.state == Step::State::failed) return fail(std::move(step.why), step.rejected);

@@ -43,7 +43,7 @@ class Connection::Harvest final : public Due {
 
  private:
   void refill() {
-    const Moment now = std::chrono::steady_clock::now();
+    const Moment now = next_ > 0 ? std::chrono::steady_clock::now() : Moment();
     const std::lock_guard held(connection_.lock_);
     has_any_ |= next_ > 0;
     named_ = connection_.lane_.due(due_, next_, now, requests_);
@@ -143,8 +143,9 @@ void Connection::serve(Ready ready, Moment now) {
   if (is_stale && !ready.looked) {
     ready = wait_for({.descriptor = stream_->descriptor(), .until = Moment::min()});
   }
-  const bool reads = ready.readable || is_unread_ || (wants_write_ && ready.writable);
-  if (reads && !receive()) {
+  const bool reads =
+      ready.readable || ready.waits || is_unread_ || (wants_write_ && ready.writable);
+  if (reads && !receive(ready.waits)) {
     std::string why = receiver_.why();
     {
       const std::lock_guard held(lock_);
@@ -169,11 +170,11 @@ void Connection::serve(Ready ready, Moment now) {
 }
 
 // False: the connection is over.
-bool Connection::receive() {
+bool Connection::receive(bool waits) {
   Harvest harvest(*this);
   Receiver::State state = Receiver::State::over;
   try {
-    state = receiver_.receive(*stream_, *session_, harvest);
+    state = receiver_.receive(*stream_, *session_, harvest, waits);
   } catch (const std::exception& error) {
     receiver_.fail(error.what());
   }

@@ -12,7 +12,7 @@
 
 #include "dcache/engine/fork.hpp"
 
-#include "net/signal.hpp"
+#include "net/linux.hpp"
 
 namespace dcache::net {
 

@@ -48,10 +48,10 @@ void Receiver::make_room() {
   end_ = there;
 }
 
-Step Receiver::read(Stream& stream, std::size_t& asked) {
+Step Receiver::read(Stream& stream, std::size_t& asked, bool waits) {
   if (target_ != nullptr && begin_ == end_) {
     asked = missing_;
-    Step step = stream.read(target_, missing_);
+    Step step = stream.read(target_, missing_, waits);
     if (step.state == Step::State::moved) {
       target_ += step.bytes;
       missing_ -= step.bytes;
@@ -63,16 +63,16 @@ Step Receiver::read(Stream& stream, std::size_t& asked) {
     make_room();
   }
   asked = capacity_ - end_;
-  Step step = stream.read(buffer_.get() + end_, asked);
+  Step step = stream.read(buffer_.get() + end_, asked, waits);
   if (step.state == Step::State::moved) end_ += step.bytes;
   return step;
 }
 
-Receiver::State Receiver::receive(Stream& stream, Session& session, Due& due) {
+Receiver::State Receiver::receive(Stream& stream, Session& session, Due& due, bool waits) {
   if (begin_ < end_ && !parse(session, due)) return State::over;
   for (std::size_t received = 0; received < receive_max;) {
     std::size_t asked = 0;
-    Step step = read(stream, asked);
+    Step step = read(stream, asked, waits && received == 0);
     switch (step.state) {
       case Step::State::blocked:
         return step.wants_write ? State::blocked : State::drained;

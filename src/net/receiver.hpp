@@ -42,8 +42,9 @@ class Receiver {
 
   /// What has been heard already.
   void begin(std::string_view bytes);
-  /// Reads what is there, about 256 KiB at most, and has the session read it.
-  State receive(Stream& stream, Session& session, Due& due);
+  /// Reads what is there, about 256 KiB at most, and has the session read it. `waits`: as a stream
+  /// does.
+  State receive(Stream& stream, Session& session, Due& due, bool waits);
   const std::string& why() const noexcept { return why_; }
   /// What the session threw.
   void fail(std::string why) noexcept { why_ = std::move(why); }
@@ -54,7 +55,7 @@ class Receiver {
   bool fill_target();
   bool over(std::string why);
   void make_room();
-  Step read(Stream& stream, std::size_t& asked);
+  Step read(Stream& stream, std::size_t& asked, bool waits);
 
   std::size_t size_max_;
   std::unique_ptr<char[]> buffer_;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "net/request.hpp"
 
+#include "net/linux.hpp"
+
 namespace dcache::net {
 
-// From pending only; whether somebody sleeps is kept.
+// From pending only.
 bool Request::move_on(Phase to) noexcept {
-  std::uint8_t state = state_.load(std::memory_order_acquire);
+  std::uint32_t state = state_.load(std::memory_order_acquire);
   while ((state & phases) == pending) {
-    const auto next = static_cast<std::uint8_t>((state & sleeping) | to);
-    if (state_.compare_exchange_weak(state, next, std::memory_order_acq_rel)) return true;
+    if (state_.compare_exchange_weak(state, (state & ~phases) | to, std::memory_order_acq_rel)) {
+      return true;
+    }
   }
   return false;
 }
@@ -21,27 +24,31 @@ bool Request::finish(Trouble trouble) noexcept {
   return completed;
 }
 
+// Who calls owns a reference, so that the waiter may go on, and drop his, before he is woken.
 bool Request::complete(Trouble trouble) noexcept {
   if (!move_on(finishing)) return false;
   trouble_ = std::move(trouble);
   done();
-  const std::uint8_t before = state_.exchange(finished, std::memory_order_acq_rel);
-  if ((before & sleeping) != 0) signal(Signal::told);
+  if ((state_.exchange(finished, std::memory_order_acq_rel) & sleeping) != 0) wake_from(state_);
   return true;
 }
 
-void Request::signal(Signal signal) noexcept {
-  const std::lock_guard lock(mutex_);
-  signal_ = signal;
-  changed_.notify_one();
+void Request::tell_to_lead() noexcept {
+  if ((state_.fetch_or(leading, std::memory_order_acq_rel) & sleeping) != 0) wake_from(state_);
 }
 
-bool Request::sleep(Moment until) {
-  if ((state_.fetch_or(sleeping, std::memory_order_acq_rel) & phases) == finished) return true;
-  std::unique_lock lock(mutex_);
-  const bool told = changed_.wait_until(lock, until, [this] { return signal_ != Signal::none; });
-  if (signal_ == Signal::lead) signal_ = Signal::none;
-  return told;
+bool Request::sleep(Moment until) noexcept {
+  std::uint32_t state = state_.fetch_or(sleeping, std::memory_order_acq_rel) | sleeping;
+  for (;;) {
+    if ((state & phases) == finished) return true;
+    if ((state & leading) != 0) {
+      state_.fetch_and(~leading, std::memory_order_acq_rel);
+      return true;
+    }
+    if (std::chrono::steady_clock::now() >= until) return false;
+    sleep_on(state_, state, until);
+    state = state_.load(std::memory_order_acquire);
+  }
 }
 
 }  // namespace dcache::net

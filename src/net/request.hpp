@@ -12,11 +12,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -106,26 +104,26 @@ class Request : public engine::Counted {
     leader,  // A thread waits and drives.
     orphan,  // Nobody comes: the I/O thread has to.
   };
-  enum Phase : std::uint8_t { pending, finishing, finished, dropped, phases = 3, sleeping = 4 };
-  enum class Signal : std::uint8_t { none, lead, told };
+  enum Phase : std::uint32_t { pending, finishing, finished, dropped };
+  // Of the state. Besides the phase: a thread sleeps on it; that thread is to drive.
+  static constexpr std::uint32_t phases = 3;
+  static constexpr std::uint32_t sleeping = 4;
+  static constexpr std::uint32_t leading = 8;
 
   Phase phase() const noexcept {
     return static_cast<Phase>(state_.load(std::memory_order_acquire) & phases);
   }
   bool move_on(Phase to) noexcept;
   bool settled() const noexcept { return phase() == finished || phase() == dropped; }
-  // For the driver, without a lock.
-  void signal(Signal signal) noexcept;
+  // Whoever waits for it drives from now on.
+  void tell_to_lead() noexcept;
   // For the thread that waits: sleeps until it is completed or made the leader. False: `until` came
   // first.
-  bool sleep(Moment until);
+  bool sleep(Moment until) noexcept;
 
   Moment deadline_;
-  std::atomic<std::uint8_t> state_{pending};
+  std::atomic<std::uint32_t> state_{pending};
   Trouble trouble_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  Signal signal_ = Signal::none;  // Guarded by mutex_.
 
   Connection* connection_ = nullptr;  // Written by submit.
   Request* links_[2] = {};            // In lists.

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "net/signal.hpp"
+#include "net/linux.hpp"
 #include "net/socket.hpp"
 
 namespace dcache::net {

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/signal.hpp"
+#include "net/linux.hpp"
 
 namespace dcache::net {
 

@@ -46,7 +46,7 @@ struct Address {
 /// Where nobody has to be asked: a unix socket, an address, `localhost`. None: a name.
 std::optional<std::vector<Address>> known_addresses(const Endpoint& endpoint);
 
-/// Begins to connect, without delay of small segments, and with bounded silence (`net/signal.hpp`).
+/// Begins to connect, without delay of small segments, and with bounded silence (`net/linux.hpp`).
 /// No socket: `error` (an errno) says why. It is connected once it is writable and
 /// `connect_error` is 0.
 Socket begin_connect(const Address& address, nanoseconds patience, int& error) noexcept;
@@ -61,6 +61,7 @@ struct Interest {
 
 struct Ready {
   bool looked = false;  ///< The descriptor was polled: what is not ready here was not.
+  bool waits = false;   ///< It was not, and may be waited for by reading (`Stream::read`).
   bool readable = false;
   bool writable = false;
 };

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 namespace dcache::net {
@@ -14,12 +16,17 @@ namespace {
 
 class PlainStream final : public Stream {
  public:
-  explicit PlainStream(Socket socket) noexcept : socket_(std::move(socket)) {}
+  explicit PlainStream(Socket socket) noexcept : socket_(std::move(socket)) {
+    const int number = socket_.number();
+    ::fcntl(number, F_SETFL, ::fcntl(number, F_GETFL) & ~O_NONBLOCK);
+    const timeval time{.tv_sec = 0, .tv_usec = std::chrono::microseconds(wait_max).count()};
+    can_wait_ = ::setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0;
+  }
 
   Step handshake() override { return {.state = Step::State::moved}; }
 
-  Step read(char* place, std::size_t size) override {
-    const ssize_t got = ::recv(socket_.number(), place, size, 0);
+  Step read(char* place, std::size_t size, bool waits) override {
+    const ssize_t got = ::recv(socket_.number(), place, size, waits ? 0 : MSG_DONTWAIT);
     if (got == 0) return {.state = Step::State::ended};
     return step(got);
   }
@@ -33,11 +40,12 @@ class PlainStream final : public Stream {
     msghdr message{};
     message.msg_iov = vectors.data();
     message.msg_iovlen = count;
-    Step result = step(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL));
+    Step result = step(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | MSG_DONTWAIT));
     result.wants_write = result.state == Step::State::blocked;
     return result;
   }
 
+  bool can_wait() const noexcept override { return can_wait_; }
   bool short_read_is_last() const noexcept override { return true; }
   void shut_down() noexcept override { ::shutdown(socket_.number(), SHUT_RDWR); }
   int descriptor() const noexcept override { return socket_.number(); }
@@ -50,6 +58,7 @@ class PlainStream final : public Stream {
   }
 
   const Socket socket_;
+  bool can_wait_ = false;
 };
 
 }  // namespace

@@ -88,7 +88,7 @@ class TlsStream final : public Stream {
     return step([this](std::size_t&) { return SSL_connect(ssl_); });
   }
 
-  Step read(char* place, std::size_t size) override {
+  Step read(char* place, std::size_t size, bool) override {
     return step([&](std::size_t& bytes) { return SSL_read_ex(ssl_, place, size, &bytes); });
   }
 
@@ -118,6 +118,7 @@ class TlsStream final : public Stream {
     return all;
   }
 
+  bool can_wait() const noexcept override { return false; }
   bool short_read_is_last() const noexcept override { return false; }
   void shut_down() noexcept override { ::shutdown(socket_.number(), SHUT_RDWR); }
   int descriptor() const noexcept override { return socket_.number(); }

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -24,6 +25,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -265,6 +267,11 @@ class EchoServer {
 
     void run() {
       if (server_.options_.tls != nullptr) {
+        // OpenSSL writes to a closed socket without saying that it wants no signal.
+        sigset_t pipe;
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
         ssl_ = SSL_new(server_.options_.tls);
         SSL_set_fd(ssl_, number_);
         if (SSL_accept(ssl_) != 1) return close();

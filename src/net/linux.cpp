@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "net/signal.hpp"
+#include "net/linux.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 #include <system_error>
 
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace dcache::net {
@@ -38,6 +42,21 @@ void bound_silence(int descriptor, nanoseconds patience) noexcept {
   set(IPPROTO_TCP, TCP_KEEPIDLE, 15);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
   set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+void sleep_on(std::atomic<std::uint32_t>& word, std::uint32_t seen, Moment until) noexcept {
+  // CLOCK_MONOTONIC, which is the steady clock. Whoever has no bound looks again after an hour.
+  const Moment end = std::min(until, std::chrono::steady_clock::now() + std::chrono::hours(1));
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(end.time_since_epoch());
+  timespec time{};
+  time.tv_sec = seconds.count();
+  time.tv_nsec = nanoseconds(end.time_since_epoch() - seconds).count();
+  ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, seen, &time, nullptr,
+            FUTEX_BITSET_MATCH_ANY);
+}
+
+void wake_from(std::atomic<std::uint32_t>& word) noexcept {
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 }  // namespace dcache::net
