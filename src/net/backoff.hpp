@@ -7,10 +7,10 @@
 
 namespace dcache::net {
 
+using std::chrono::nanoseconds;
+
 class Backoff {
  public:
-  using nanoseconds = std::chrono::nanoseconds;
-
   Backoff(nanoseconds first, nanoseconds longest) noexcept
       : first_(std::min(first, longest)), longest_(longest), next_(first_) {}
 

@@ -26,15 +26,15 @@ constexpr std::chrono::milliseconds close_grace{200};
 
 }  // namespace
 
-Connection::Connection(const Setup& setup, Reactor& reactor) noexcept
-    : setup_(setup),
+Connection::Connection(std::shared_ptr<const Setup> setup, Reactor& reactor) noexcept
+    : shared_(std::move(setup)),
       reactor_(reactor),
-      lane_({.requests_max = setup.options.requests_max,
-             .bytes_max = setup.options.bytes_max,
-             .handoff = setup.options.handoff,
-             .patience = setup.options.patience}),
-      receiver_(setup.options.buffer_max),
-      backoff_(setup.options.backoff_first, setup.options.backoff_longest) {}
+      lane_({.requests_max = setup_.options.requests_max,
+             .bytes_max = setup_.options.bytes_max,
+             .handoff = setup_.options.handoff,
+             .patience = setup_.options.patience}),
+      receiver_(setup_.options.buffer_max),
+      backoff_(setup_.options.backoff_first, setup_.options.backoff_longest) {}
 
 void Connection::refuse(Request& request, Fault fault, std::string why) noexcept {
   request.finish({.fault = fault, .why = std::make_shared<const std::string>(std::move(why))});
@@ -76,17 +76,23 @@ void Connection::perform(Duties duties) noexcept {
   for (;;) {
     if (duties.leader) duties.leader->tell_to_lead();
     if (!duties.wake || reactor_.wake(*this)) break;
-    bool seized = false;
-    {
-      const std::lock_guard held(lock_);
-      duties = lane_.io_refused(seized);
-    }
-    if (seized) {
-      duties = give_all_up(": no thread could be had to wait for it");
-    }
+    duties = without_thread();
   }
   if (writes) write();
 }
+
+// What was the I/O thread's to drive goes to a thread that waits, or is given up.
+Duties Connection::without_thread() noexcept {
+  bool seized = false;
+  Duties duties;
+  {
+    const std::lock_guard held(lock_);
+    duties = lane_.io_refused(seized);
+  }
+  return seized ? give_all_up(": no thread could be had to wait for it") : std::move(duties);
+}
+
+void Connection::let_go() noexcept { perform(without_thread()); }
 
 // By a driver who has seized the role.
 Duties Connection::give_all_up(const char* why) noexcept {

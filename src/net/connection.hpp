@@ -26,8 +26,8 @@ namespace dcache::net {
 
 class Connection final : public Reactor::Client {
  public:
-  /// `setup` and `reactor` outlive it.
-  Connection(const Setup& setup, Reactor& reactor) noexcept;
+  /// `reactor` outlives it.
+  Connection(std::shared_ptr<const Setup> setup, Reactor& reactor) noexcept;
 
   // As those of `Node`.
   void submit(Request& request, bool coming) noexcept;
@@ -53,9 +53,11 @@ class Connection final : public Reactor::Client {
   class Harvest;
 
   std::optional<Interest> drive(Ready ready) noexcept override;
+  void let_go() noexcept override;
   bool lead(Request& request, Moment until) noexcept;
   bool waits_by_reading(const Interest& next, Moment now) const noexcept;
   void perform(Duties duties) noexcept;
+  Duties without_thread() noexcept;
   void write() noexcept;
 
   Interest turn(Ready ready) noexcept;
@@ -72,7 +74,8 @@ class Connection final : public Reactor::Client {
 
   static constexpr const char* closed_here = ": the connection was closed by this process";
 
-  const Setup& setup_;
+  const std::shared_ptr<const Setup> shared_;
+  const Setup& setup_ = *shared_;
   Reactor& reactor_;
   const std::uint32_t generation_ = engine::fork_generation();
   std::atomic<int> descriptor_{-1};  // What a child closes.

@@ -18,7 +18,7 @@
 
 namespace dcache::net {
 
-/// What all connections of a node share. Outlives them.
+/// What all connections of a node share.
 struct Setup {
   NodeOptions options;
   std::shared_ptr<Protocol> protocol;

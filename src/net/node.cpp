@@ -45,14 +45,15 @@ NodeOptions checked(NodeOptions options) {
 // The connections of one process.
 struct Node::Connections {
   Connections(const NodeOptions& options, const std::shared_ptr<Protocol>& protocol)
-      : setup{options, protocol,
-              options.tls ? std::make_unique<TlsContext>(*options.tls, options.endpoint.host)
-                          : nullptr},
+      : setup(new Setup{options, protocol,
+                        options.tls
+                            ? std::make_unique<TlsContext>(*options.tls, options.endpoint.host)
+                            : nullptr}),
         small(new Connection(setup, options.reactor != nullptr ? *options.reactor : io_thread())),
         bulk(new Connection(setup,
                             options.reactor != nullptr ? *options.reactor : bulk_io_thread())) {}
 
-  const Setup setup;
+  const std::shared_ptr<const Setup> setup;
   const Ref<Connection> small;
   const Ref<Connection> bulk;
 };

@@ -59,9 +59,9 @@ class Session {
   }
 
   /// Reads what the server has sent. `bytes`: at least one, or none directly after a `place` was
-  /// filled. `request`: the one whose reply is due, null if none is. It may be unwanted: its place
-  /// is still there, but nobody looks at it. A reply may take many calls; requests change after
-  /// `reply` only.
+  /// filled. `request`: the one whose reply is due, null if none is. It may be unwanted, at the
+  /// latest since its deadline: the reply is read all the same, and may be dropped. A reply may
+  /// take many calls; requests change after `reply` only.
   virtual Reading read(std::string_view bytes, Request* request) = 0;
 
   /// A push is complete.

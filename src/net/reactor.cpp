@@ -34,6 +34,8 @@ class Reactor::Loop {
   bool wake(Client& client, engine::Executor& executor, const std::shared_ptr<Loop>& self);
   void run();
   void stop() noexcept;
+  /// REQUIRES: `run` is not running.
+  void let_go() noexcept;
 
  private:
   struct Entry {
@@ -131,6 +133,16 @@ void Reactor::Loop::run() {
     }
     look();
   }
+}
+
+void Reactor::Loop::let_go() noexcept {
+  taken_.clear();
+  {
+    const std::lock_guard held(lock_);
+    taken_.swap(woken_);
+  }
+  for (const Ref<Client>& each : taken_) each->let_go();
+  for (const Entry& each : entries_) each.client->let_go();
   entries_.clear();
 }
 
@@ -202,7 +214,7 @@ void Reactor::stop(nanoseconds timeout) noexcept {
     if (generation_ == engine::fork_generation()) running = *loop_;
   }
   if (running) running->stop();
-  executor_.close(timeout);
+  if (executor_.close(timeout) && running) running->let_go();
 }
 
 namespace {

@@ -28,6 +28,9 @@ class Reactor {
     /// called for nothing. On the I/O thread.
     virtual std::optional<Interest> drive(Ready ready) noexcept = 0;
 
+    /// There is no I/O thread any more: somebody else has to drive, or nobody.
+    virtual void let_go() noexcept = 0;
+
    protected:
     ~Client() override = default;
 
@@ -45,7 +48,7 @@ class Reactor {
 
   /// The client is driven, or looked at once more, soon. False: no thread could be had.
   bool wake(Client& client) noexcept;
-  /// The thread lets go of everything and ends, waited for at most `timeout`.
+  /// The thread ends, waited for at most `timeout`, and what it drove is let go of. For good.
   void stop(nanoseconds timeout) noexcept;
   /// Threads that exist now: 0 or 1.
   std::size_t threads() const noexcept { return executor_.threads(); }

@@ -56,7 +56,8 @@ class Request : public engine::Counted {
 
   static constexpr std::chrono::seconds longest{60};
 
-  // What is sent, one after the other. Left alone from `submit` until `done` or `late`.
+  // What is sent, one after the other. All of it, and the place for the reply, are left alone from
+  // `submit` until `done`; where that says `timeout`, or the request was abandoned, until `late`.
   std::string head;
   std::string_view body;  ///< What it points at is kept alive by the derived object. Not copied.
   std::string tail;
@@ -87,8 +88,9 @@ class Request : public engine::Counted {
   /// Told once that it has completed, unless it was abandoned: on the thread that drives the
   /// socket, which may be any caller's, with no lock held. Has to be short.
   virtual void done() noexcept {}
-  /// Told once, if it was abandoned or failed with `timeout`: the reply has come and is in its
-  /// place, or never will. From here on nobody touches it. Like `done`.
+  /// Told once, if it was abandoned or failed with `timeout`: the reply has come, or never will.
+  /// From here on nobody touches the request. Like `done`. Who answers for somebody else whose time
+  /// he does not have to keep may pass over `timeout` and answer here.
   virtual void late() noexcept {}
 
  private:

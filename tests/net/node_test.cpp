@@ -201,6 +201,26 @@ TEST(Node, AFrozenServerIsFoundOutAndAllThatWaitForItFail) {
   EXPECT_TRUE(eventually([&] { return ask(pair.node(), "back")->reply == "back"; }));
 }
 
+TEST(Node, AServerThatStopsReadingIsFoundOutThoughNothingMoreCanBeSent) {
+  Pair pair;
+  pair.options.patience = 100ms;
+  ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
+  pair.server->freeze(true);
+  // More than the buffers of both sockets take.
+  const std::string value(30'000'000, 'v');
+  const Moment begin = in(0s);
+  const std::array<Ref<Echo>, 2> both{echo("", 100ms), echo("behind", 100ms)};
+  both[0]->head = "?" + std::to_string(value.size()) + "\n";
+  both[0]->body = value;
+  for (const auto& each : both) pair.node().submit(each, Waiting::thread);
+  for (const auto& each : both) pair.node().wait(*each, in(10s));
+  for (const auto& each : both) EXPECT_NE(each->fault(), Fault::none);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  EXPECT_TRUE(eventually([&] { return pair.node().stats().in_flight == 0; }));
+  pair.server->freeze(false);
+  EXPECT_TRUE(eventually([&] { return ask(pair.node(), "back")->reply == "back"; }));
+}
+
 TEST(Node, AServerThatIsBusyButAnswersIsNotTakenForFrozen) {
   Pair pair;
   pair.options.patience = 60ms;
@@ -492,6 +512,24 @@ TEST(Node, CloseFreesAThreadThatLeads) {
   EXPECT_TRUE(pair.node().close(10ms));
   leader.join();
   pair.server->freeze(false);
+}
+
+TEST(Node, WithoutAnIoThreadWhoWaitsDrivesAndOthersFail) {
+  Pair pair;
+  ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
+  pair.server->freeze(true);
+  const auto told = echo("told");
+  pair.node().submit(told, Waiting::nobody);
+  pair.reactor.stop(10s);
+  EXPECT_TRUE(eventually([&] { return told->completed(); }));
+  EXPECT_EQ(told->fault(), Fault::unavailable);
+  pair.server->freeze(false);
+  EXPECT_TRUE(eventually([&] { return ask(pair.node(), "alone")->reply == "alone"; }));
+  const auto other = echo("told");
+  pair.node().submit(other, Waiting::nobody);
+  EXPECT_TRUE(other->completed());
+  EXPECT_EQ(other->fault(), Fault::unavailable);
+  EXPECT_NE(other->why().find("no thread"), std::string::npos) << other->why();
 }
 
 // --- Fork ---
