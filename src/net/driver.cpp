@@ -82,15 +82,15 @@ Interest Connection::turn(Ready ready) noexcept {
 Interest Connection::interest() noexcept {
   Interest next;
   const std::lock_guard held(lock_);
+  const Lane::Wait wait = lane_.settle();
   if (dial_ != nullptr) {
     next = dial_->interest();
   } else if (stream_ != nullptr) {
-    next = {.descriptor = stream_->descriptor(), .write = wants_write_ || lane_.wants_write()};
-    if (is_unread_) next.until = Moment::min();
-  } else if (lane_.size() > 0) {
-    next.until = Moment::min();  // For those that the last connection has left.
+    next = {.descriptor = stream_->descriptor(), .write = wants_write_ || wait.write};
   }
-  next.until = std::min(next.until, lane_.next_moment());
+  // Something was read in part, or those that the last connection has left want another one.
+  const bool at_once = is_unread_ || (next.descriptor < 0 && lane_.size() > 0);
+  next.until = at_once ? Moment::min() : std::min(next.until, wait.until);
   return next;
 }
 

@@ -165,7 +165,6 @@ bool Lane::take(Pieces& pieces, std::size_t bytes_max, Unsent& dropped) noexcept
     request = next;
   }
   writing_ = pieces.count > 0;
-  if (!writing_) io_knows_ = false;
   return writing_;
 }
 
@@ -184,16 +183,12 @@ Duties Lane::wrote(std::size_t bytes, bool stopped, Unsent& out) noexcept {
 
 void Lane::opened(Moment now) noexcept {
   open_ = true;
-  stale_ = stopped_ = false;
   taken_ = sent_ = 0;
   heard_ = now;
 }
 
 bool Lane::start_writing(bool writable) noexcept {
-  if (!open_ || writing_ || unsent_ == nullptr || (stopped_ && !writable)) {
-    io_knows_ = false;  // He has looked: what is submitted from here on he has not seen.
-    return false;
-  }
+  if (!open_ || writing_ || unsent_ == nullptr || (stopped_ && !writable)) return false;
   stopped_ = false;
   writing_ = true;
   return true;
@@ -239,7 +234,12 @@ Moment Lane::overdue_at() const noexcept {
   return std::max(first_->deadline_, std::max(first_->submitted_, heard_) + limits_.patience);
 }
 
-Moment Lane::next_moment() const noexcept { return std::min(earliest_, overdue_at()); }
+Lane::Wait Lane::settle() noexcept {
+  io_knows_ = false;
+  const bool unsent = open_ && !writing_ && unsent_ != nullptr;
+  if (unsent && !stopped_) return {.until = Moment::min()};
+  return {.write = unsent, .until = std::min(earliest_, overdue_at())};
+}
 
 void Lane::lost(bool all, Requests& out) noexcept {
   while (first_ != nullptr && (all || first_->end_ != 0)) out.push(remove(*first_));
@@ -252,8 +252,7 @@ bool Lane::rest(bool unfinished, Moment now) noexcept {
   const double replies = static_cast<double>(std::exchange(replies_, 0));
   const bool is_lively = std::exchange(is_lively_, false);
   if (replies > 0) load_ += ((is_lively ? std::max(replies, lively) : replies) - load_) / memory;
-  if (count_ > 0 || unfinished || (listeners_ > 0 && open_)) return false;
-  if (now < rest_at()) return false;
+  if (unfinished || now < rest_at()) return false;
   role_ = Role::none;
   ++give_backs_;
   return true;

@@ -97,10 +97,8 @@ class Lane {
   /// There is a connection: requests may be sent.
   void opened(Moment now) noexcept;
   /// The driver becomes the writer, if there is something to write and nobody writes. `writable`:
-  /// the socket is, after `wants_write`.
+  /// the socket is; no matter unless it was full.
   bool start_writing(bool writable) noexcept;
-  /// There is something to write, and the socket was full.
-  bool wants_write() const noexcept { return stopped_ && unsent_ != nullptr; }
   /// Whether nothing was heard for so long that the connection has to be looked at before it is
   /// written to. Says so once.
   bool take_stale() noexcept;
@@ -112,8 +110,15 @@ class Lane {
   void expire(Moment now, Requests& out) noexcept;
   /// The oldest reply is past its deadline, and no other has come for `patience`.
   bool overdue(Moment now) const noexcept { return now >= overdue_at(); }
-  /// When `expire` or `overdue` have something to say.
-  Moment next_moment() const noexcept;
+  /// What a driver waits for besides something to read.
+  struct Wait {
+    bool write = false;  ///< The socket was full.
+    /// When `expire` or `overdue` have something to say, or there is something to write.
+    Moment until = Moment::max();
+  };
+  /// The driver has looked at all there is, and goes to wait. Whoever submits from here on has the
+  /// I/O thread told.
+  Wait settle() noexcept;
   /// The connection is gone. `all`: every request leaves, else only those taken to send.
   /// REQUIRES: nobody writes.
   void lost(bool all, Requests& out) noexcept;
