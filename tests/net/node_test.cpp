@@ -207,7 +207,8 @@ TEST(Node, AServerThatStopsReadingIsFoundOutThoughNothingMoreCanBeSent) {
   ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
   pair.server->freeze(true);
   // More than the buffers of both sockets take.
-  const std::string value(30'000'000, 'v');
+  std::string value;
+  value.resize(30'000'000, 'v');
   const Moment begin = in(0s);
   const std::array<Ref<Echo>, 2> both{echo("", 100ms), echo("behind", 100ms)};
   both[0]->head = "?" + std::to_string(value.size()) + "\n";
