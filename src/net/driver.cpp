@@ -238,7 +238,8 @@ void Connection::finish(Requests& requests, const Trouble& trouble) noexcept {
   while (const Ref<Request> each = requests.pop()) {
     Trouble own = trouble;
     own.sent = own.sent && each->end_ != 0;
-    has_told |= each->finish(std::move(own)) && each->care_ == Request::Care::orphan;
+    each->finish(std::move(own));
+    has_told |= each->care_ == Request::Care::orphan;
   }
   if (has_told) setup_.protocol->batch_ended();
 }

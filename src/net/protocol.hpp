@@ -80,8 +80,8 @@ class Protocol {
 
   /// Of a fresh connection.
   virtual std::unique_ptr<Session> open() = 0;
-  /// A batch of `done` calls has ended, on the thread that made them: the moment to wake an event
-  /// loop, once for all of them.
+  /// A batch of `done` and `late` calls has ended, on the thread that made them: the moment to wake
+  /// an event loop, once for all of them. Not told of what `Node::submit` refuses within its call.
   virtual void batch_ended() noexcept {}
 };
 

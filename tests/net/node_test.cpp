@@ -304,6 +304,26 @@ TEST(Node, AConnectionThatEndedWhileNobodyAskedIsMadeAgainUnnoticed) {
   EXPECT_EQ(pair.node().stats().connects, 2U);
 }
 
+TEST(Node, ARequestThatNoConnectionHasSeenGoesOverTheNextOne) {
+  Pair pair;
+  pair.options.patience = 10s;
+  ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
+  pair.server->freeze(true);
+  // The first fills the socket, so that nothing of the second is sent.
+  const std::string value(std::size_t{1} << 24U, 'v');
+  const std::array<Ref<Echo>, 2> both{echo(""), echo("behind")};
+  both[0]->head = "?" + std::to_string(value.size()) + "\n";
+  both[0]->body = value;
+  for (const auto& each : both) pair.node().submit(each, Waiting::nobody);
+  std::this_thread::sleep_for(20ms);
+  pair.server->kill_connections();
+  pair.server->freeze(false);
+  for (const auto& each : both) ASSERT_TRUE(pair.node().wait(*each, in(10s)));
+  EXPECT_EQ(both[0]->fault(), Fault::unavailable);
+  EXPECT_EQ(both[1]->reply, "behind") << both[1]->why();
+  EXPECT_EQ(pair.node().stats().connects, 2U);
+}
+
 TEST(Node, WithoutAServerRequestsFailAtOnceUntilItIsThereAgain) {
   Pair pair;
   pair.options.backoff_first = 100ms;
@@ -502,6 +522,15 @@ TEST(Node, CloseFailsWhatTakesTooLong) {
   EXPECT_TRUE(told->completed());
   EXPECT_EQ(told->fault(), Fault::closed);
   pair.server->freeze(false);
+}
+
+TEST(Node, CloseEndsListeningToo) {
+  Pair pair;
+  ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
+  pair.node().listen(true);
+  EXPECT_TRUE(pair.node().close(10s));
+  EXPECT_EQ(pair.protocol->closed, 1);
+  pair.node().listen(false);
 }
 
 TEST(Node, CloseFreesAThreadThatLeads) {
