@@ -33,6 +33,8 @@ struct Pair {
       : server(std::make_unique<EchoServer>(std::move(server_options))) {
     options = server->options();
     options.reactor = &reactor;
+    options.connect_timeout = 10s;
+    options.patience = 10s;
   }
   /// Made when it is first asked for, after options were changed; by one thread.
   Node& node() {
@@ -126,7 +128,7 @@ TEST(Node, ALargeValueGoesThroughBothWays) {
 
 TEST(Node, BulkHasAConnectionOfItsOwn) {
   Pair pair;
-  const auto slow = echo("hang300", 10s);
+  const auto slow = echo("hang1000", 10s);
   pair.node().submit(slow, Waiting::nobody, Traffic::bulk);
   EXPECT_EQ(ask(pair.node(), "quick")->reply, "quick");
   EXPECT_FALSE(slow->completed());
@@ -144,25 +146,29 @@ TEST(Node, AUnixSocketWorksAsWell) {
 
 TEST(Node, AWaitIsOverAtItsTimeAndTheLateReplyIsDropped) {
   Pair pair;
-  pair.options.patience = 10s;
   ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
-  const auto slow = ask(pair.node(), "hang300", 50ms);
+  pair.server->freeze(true);
+  const auto slow = ask(pair.node(), "slow", 50ms);
+  EXPECT_TRUE(eventually([&] { return slow->completed(); }));
+  EXPECT_EQ(slow->fault(), Fault::timeout);
+  EXPECT_EQ(slow->times_late, 0);
+  pair.server->freeze(false);
   const auto next = ask(pair.node(), "next");
   EXPECT_EQ(next->reply, "next");
   EXPECT_EQ(pair.server->accepted(), 1);
-  EXPECT_EQ(slow->fault(), Fault::timeout);
   EXPECT_EQ(slow->times_done, 1);
   EXPECT_EQ(slow->times_late, 1);
 }
 
 TEST(Node, WhatIsAbandonedIsLateOnceAndNeverDone) {
   Pair pair;
-  pair.options.patience = 10s;
-  const auto slow = echo("hang200", 10s);
+  pair.server->freeze(true);
+  const auto slow = echo("slow");
   pair.node().submit(slow, Waiting::thread);
   EXPECT_FALSE(pair.node().wait(*slow, in(20ms)));
   EXPECT_TRUE(slow->abandon());
   EXPECT_FALSE(slow->abandon());
+  pair.server->freeze(false);
   EXPECT_TRUE(eventually([&] { return slow->times_late == 1; }));
   EXPECT_EQ(slow->times_done, 0);
   EXPECT_EQ(ask(pair.node(), "next")->reply, "next");
@@ -170,7 +176,6 @@ TEST(Node, WhatIsAbandonedIsLateOnceAndNeverDone) {
 
 TEST(Node, WhoDoesNotWaitIsToldAtTheDeadline) {
   Pair pair;
-  pair.options.patience = 10s;
   pair.server->freeze(true);
   const auto request = echo("x", 50ms);
   pair.node().submit(request, Waiting::nobody);
@@ -224,16 +229,16 @@ TEST(Node, AServerThatStopsReadingIsFoundOutThoughNothingMoreCanBeSent) {
 
 TEST(Node, AServerThatIsBusyButAnswersIsNotTakenForFrozen) {
   Pair pair;
-  pair.options.patience = 60ms;
+  pair.options.patience = 1s;
   std::vector<Ref<Echo>> requests;
-  for (int i = 0; i < 10; ++i) {
-    requests.push_back(echo("hang30", 50ms));
+  for (int i = 0; i < 6; ++i) {
+    requests.push_back(echo("hang250", 200ms));
     pair.node().submit(requests.back(), Waiting::nobody);
   }
   EXPECT_TRUE(eventually([&] { return pair.node().stats().in_flight == 0; }));
   EXPECT_EQ(pair.node().stats().failures, 0U);
-  EXPECT_EQ(requests.front()->fault(), Fault::none);
   EXPECT_EQ(requests.back()->fault(), Fault::timeout);
+  EXPECT_EQ(requests.back()->times_late, 1);
 }
 
 TEST(Node, ASlowDripIsBounded) {
@@ -306,7 +311,6 @@ TEST(Node, AConnectionThatEndedWhileNobodyAskedIsMadeAgainUnnoticed) {
 
 TEST(Node, ARequestThatNoConnectionHasSeenGoesOverTheNextOne) {
   Pair pair;
-  pair.options.patience = 10s;
   ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
   pair.server->freeze(true);
   // The first fills the socket, so that nothing of the second is sent.
@@ -336,8 +340,11 @@ TEST(Node, WithoutAServerRequestsFailAtOnceUntilItIsThereAgain) {
   EXPECT_EQ(refused->fault(), Fault::unavailable);
   EXPECT_FALSE(refused->trouble().sent);
   const auto attempts = pair.node().stats().failures;
+  const Moment begin = in(0s);
   for (int i = 0; i < 1000; ++i) ask(pair.node(), "x");
-  EXPECT_LE(pair.node().stats().failures, attempts + 20);
+  // At least half of 100 ms lies between two.
+  const auto turns = (std::chrono::steady_clock::now() - begin) / 50ms;
+  EXPECT_LE(pair.node().stats().failures, attempts + static_cast<std::uint64_t>(turns) + 1);
   pair.server = std::make_unique<EchoServer>(EchoServer::Options{.port = port});
   EXPECT_TRUE(eventually([&] { return ask(pair.node(), "back")->reply == "back"; }, 5s));
 }
@@ -480,7 +487,6 @@ TEST(Node, APushIsDeliveredBetweenReplies) {
 
 TEST(Node, WhoListensHearsPushesThoughNobodyAsks) {
   Pair pair;
-  pair.options.patience = 5s;
   ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");
   pair.node().listen(true);
   // Its reply is late: the push comes while nothing of ours is waited for.
