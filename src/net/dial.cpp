@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "net/dial.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
+
+#include "net/linux.hpp"
 
 namespace dcache::net {
 
@@ -14,7 +18,7 @@ constexpr std::size_t heard_max = std::size_t{64} << 10U;
 }  // namespace
 
 Dial::State Dial::advance(Moment now) {
-  while (!done_ && !failed_ && step()) {
+  while (!done_ && !failed_ && step(now)) {
   }
   if (done_) return State::done;
   if (!failed_ && now >= deadline_) {
@@ -26,7 +30,7 @@ Dial::State Dial::advance(Moment now) {
 }
 
 Interest Dial::interest() const noexcept {
-  Interest interest{.write = wants_write_, .until = deadline_};
+  Interest interest{.write = wants_write_, .until = std::min(deadline_, next_at_)};
   if (stage_ == Stage::look_up) {
     interest.descriptor = resolution_->descriptor();
   } else {
@@ -36,14 +40,14 @@ Interest Dial::interest() const noexcept {
 }
 
 // True: there is more to do at once.
-bool Dial::step() {
+bool Dial::step(Moment now) {
   switch (stage_) {
     case Stage::find:
       return find();
     case Stage::look_up:
       return look_up();
     case Stage::connect:
-      return connect();
+      return connect(now);
     case Stage::secure:
       return secure();
     case Stage::greet:
@@ -79,24 +83,30 @@ bool Dial::look_up() {
   return true;
 }
 
-// The addresses one after the other; the last trouble is the one that is told.
-bool Dial::connect() {
+// The addresses one after the other, each with its share of the time; the last trouble is the one
+// that is told.
+bool Dial::connect(Moment now) {
   int error = 0;
   if (!socket_) {
-    socket_ = begin_connect(addresses_[next_address_++], 2 * setup_.options.patience, error);
+    const auto left = static_cast<int>(addresses_.size() - next_address_);
+    next_at_ = left > 1 ? now + (deadline_ - now) / left : Moment::max();
+    socket_ = begin_connect(addresses_[next_address_++], error);
   }
   if (socket_) {
     wants_write_ = true;
     const Ready ready =
         wait_for({.descriptor = socket_.number(), .write = true, .until = Moment::min()});
-    if (!ready.writable) return false;
-    error = connect_error(socket_);
+    if (!ready.writable && now < next_at_) return false;
+    error = ready.writable ? connect_error(socket_) : ETIMEDOUT;
   }
   if (error != 0) {
     socket_ = {};
     return next_address_ < addresses_.size() || fail(describe(error));
   }
   wants_write_ = false;
+  next_at_ = Moment::max();
+  const NodeOptions& options = setup_.options;
+  if (!options.endpoint.is_unix()) bound_silence(socket_.number(), 2 * options.patience);
   stream = setup_.tls ? setup_.tls->wrap(std::move(socket_)) : plain_stream(std::move(socket_));
   stage_ = Stage::secure;
   return true;

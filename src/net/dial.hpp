@@ -48,10 +48,10 @@ class Dial {
  private:
   enum class Stage : std::uint8_t { find, look_up, connect, secure, greet };
 
-  bool step();
+  bool step(Moment now);
   bool find();
   bool look_up();
-  bool connect();
+  bool connect(Moment now);
   bool secure();
   bool greet();
   bool send();
@@ -67,6 +67,7 @@ class Dial {
   std::shared_ptr<Resolution> resolution_;
   std::vector<Address> addresses_;
   std::size_t next_address_ = 0;
+  Moment next_at_ = Moment::max();  // When the next one is tried, whatever becomes of this one.
   Socket socket_;
   std::string say_;
   bool ask_ = true;        // The session is to be asked what to say.

@@ -14,8 +14,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/linux.hpp"
-
 namespace dcache::net {
 
 Socket& Socket::operator=(Socket&& other) noexcept {
@@ -85,7 +83,7 @@ std::optional<std::vector<Address>> known_addresses(const Endpoint& endpoint) {
   return std::nullopt;
 }
 
-Socket begin_connect(const Address& address, nanoseconds patience, int& error) noexcept {
+Socket begin_connect(const Address& address, int& error) noexcept {
   const int family = address.bytes.ss_family;
   Socket socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) {
@@ -95,7 +93,6 @@ Socket begin_connect(const Address& address, nanoseconds patience, int& error) n
   if (family != AF_UNIX) {
     const int on = 1;
     ::setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    bound_silence(socket.number(), patience);
   }
   const auto* const name = reinterpret_cast<const sockaddr*>(&address.bytes);
   if (::connect(socket.number(), name, address.size) != 0 && errno != EINPROGRESS &&

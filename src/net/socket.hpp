@@ -46,10 +46,9 @@ struct Address {
 /// Where nobody has to be asked: a unix socket, an address, `localhost`. None: a name.
 std::optional<std::vector<Address>> known_addresses(const Endpoint& endpoint);
 
-/// Begins to connect, without delay of small segments, and with bounded silence (`net/linux.hpp`).
-/// No socket: `error` (an errno) says why. It is connected once it is writable and
-/// `connect_error` is 0.
-Socket begin_connect(const Address& address, nanoseconds patience, int& error) noexcept;
+/// Begins to connect, without delay of small segments. No socket: `error` (an errno) says why. It
+/// is connected once it is writable and `connect_error` is 0.
+Socket begin_connect(const Address& address, int& error) noexcept;
 int connect_error(const Socket& socket) noexcept;
 
 /// What a driver waits for.

@@ -172,12 +172,20 @@ class EchoServer {
     std::string path = {};   ///< Of a unix socket, instead of TCP.
     SSL_CTX* tls = nullptr;  ///< Speaks TLS.
     int port = 0;            ///< Any.
+    bool is_v6 = false;
   };
 
   EchoServer() : EchoServer(Options{}) {}
   explicit EchoServer(Options options) : options_(std::move(options)) {
-    listener_ = ::socket(options_.path.empty() ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (options_.path.empty()) {
+    const int family = !options_.path.empty() ? AF_UNIX : options_.is_v6 ? AF_INET6 : AF_INET;
+    listener_ = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (options_.is_v6) {
+      sockaddr_in6 name{};
+      name.sin6_family = AF_INET6;
+      name.sin6_addr = in6addr_loopback;
+      name.sin6_port = htons(static_cast<std::uint16_t>(options_.port));
+      bind(name);
+    } else if (options_.path.empty()) {
       const int on = 1;
       ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
       sockaddr_in name{};

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <latch>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -360,30 +361,60 @@ TEST(Node, NobodyAsksAndNothingHappens) {
   EXPECT_EQ(pair.reactor.threads(), 0U);
 }
 
+// A port at which connects are neither taken nor refused, for its backlog is full.
+class BlackHole {
+ public:
+  BlackHole() {
+    name_.sin_family = AF_INET;
+    name_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const name = reinterpret_cast<sockaddr*>(&name_);
+    socklen_t size = sizeof name_;
+    if (::bind(sockets_[0], name, size) != 0 || ::listen(sockets_[0], 0) != 0) {
+      throw std::runtime_error("no port for a black hole");
+    }
+    ::getsockname(sockets_[0], name, &size);
+    for (std::size_t i = 1; i < sockets_.size(); ++i) {
+      [[maybe_unused]] const int pending = ::connect(sockets_[i], name, size);
+    }
+  }
+  BlackHole(const BlackHole&) = delete;
+  BlackHole& operator=(const BlackHole&) = delete;
+  ~BlackHole() {
+    for (const int each : sockets_) ::close(each);
+  }
+  std::uint16_t port() const { return ntohs(name_.sin_port); }
+
+ private:
+  static int make() { return ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
+  sockaddr_in name_{};
+  std::array<int, 5> sockets_{make(), make(), make(), make(), make()};
+};
+
 TEST(Node, AnUnreachablePeerIsGivenUpWithinTheConnectTimeout) {
   Pair pair;
-  // A full backlog: connects are neither taken nor refused.
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
-  ASSERT_EQ(::listen(listener, 0), 0);
-  socklen_t size = sizeof name;
-  ::getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
-  std::vector<int> fillers;
-  for (int i = 0; i < 4; ++i) {
-    fillers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    [[maybe_unused]] const int pending =
-        ::connect(fillers.back(), reinterpret_cast<sockaddr*>(&name), sizeof name);
-  }
-  pair.options.endpoint.port = ntohs(name.sin_port);
+  const BlackHole hole;
+  pair.options.endpoint.port = hole.port();
   pair.options.connect_timeout = 100ms;
   const auto request = ask(pair.node(), "x");
   EXPECT_EQ(request->fault(), Fault::unavailable);
   EXPECT_NE(request->why().find("no answer within 100 ms"), std::string::npos) << request->why();
-  for (const int each : fillers) ::close(each);
-  ::close(listener);
+}
+
+TEST(Node, AnAddressThatIsSilentLeavesTimeForTheNextOne) {
+  const BlackHole hole;
+  std::unique_ptr<EchoServer> other;
+  try {
+    other = std::make_unique<EchoServer>(EchoServer::Options{.port = hole.port(), .is_v6 = true});
+  } catch (const std::runtime_error&) {
+    GTEST_SKIP() << "there is no IPv6 here, or the port is taken";
+  }
+  Pair pair;
+  pair.options.endpoint.host = "localhost";
+  pair.options.endpoint.port = hole.port();
+  pair.options.connect_timeout = 2s;
+  EXPECT_EQ(ask(pair.node(), "x")->reply, "x");
+  EXPECT_EQ(other->accepted(), 1);
 }
 
 TEST(Node, ANameIsLookedUp) {
