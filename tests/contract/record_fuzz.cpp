@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Damaged and invented records and values: whatever the bytes are, reading them is a fault or a
-// value, and nothing else. DCACHE_FUZZ_INPUTS says how many are tried, DCACHE_FUZZ_SEED from where.
+// value, and nothing else.
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <optional>
-#include <random>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -16,6 +14,7 @@
 
 #include "dcache/codec.hpp"
 #include "dcache/engine/record.hpp"
+#include "support/damage.hpp"
 
 namespace {
 
@@ -35,58 +34,11 @@ using Json = std::variant<std::monostate, bool, std::int64_t, double, std::strin
 using Mixed = std::tuple<std::map<std::string, Json>, std::vector<std::optional<double>>, Tree,
                          std::chrono::nanoseconds, std::chrono::sys_seconds>;
 
-#ifdef DCACHE_FUZZ_FEW
-constexpr std::uint64_t inputs_by_default = 200'000;
-std::uint64_t seed_by_default() { return 20261129; }
-#else
-constexpr std::uint64_t inputs_by_default = 10'000'000;
-std::uint64_t seed_by_default() { return std::random_device{}(); }
-#endif
-
-std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-class Damage {
- public:
-  explicit Damage(std::uint64_t seed) : random_(seed) {}
-
-  std::size_t below(std::size_t bound) { return random_() % bound; }
-
-  /// Changes, removes, repeats or adds a few bytes.
-  std::string of(std::string bytes) {
-    for (std::size_t times = 1 + below(4); times > 0; --times) {
-      const std::size_t at = below(bytes.size() + 1);
-      switch (below(5)) {
-        case 0:
-          bytes.resize(at);
-          break;
-        case 1:
-          bytes.insert(at, 1, static_cast<char>(below(256)));
-          break;
-        case 2:
-          bytes.erase(at, below(4));
-          break;
-        case 3:
-          bytes.insert(at, bytes.substr(below(bytes.size() + 1), below(16)));
-          break;
-        default:
-          if (at < bytes.size()) bytes[at] = static_cast<char>(below(256));
-      }
-    }
-    return bytes;
-  }
-
- private:
-  std::mt19937_64 random_;
-};
-
 TEST(Fuzz, RecordsAndValues) {
-  const std::uint64_t inputs = number_of("DCACHE_FUZZ_INPUTS", inputs_by_default);
-  const std::uint64_t seed = number_of("DCACHE_FUZZ_SEED", seed_by_default());
+  const std::uint64_t inputs = dcache::test::fuzz_inputs();
+  const std::uint64_t seed = dcache::test::fuzz_seed();
   RecordProperty("seed", std::to_string(seed));
-  Damage damage(seed);
+  dcache::test::Damage damage(seed);
 
   const RecordKey key{"shop:quote:abc",
                       "\x83\x65quote\xF6\x81\x64"
