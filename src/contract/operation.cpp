@@ -58,10 +58,16 @@ void Op::refuse(std::string why) noexcept {
   fail(std::move(why));
 }
 
-bool Op::listen(Completion& completion) noexcept {
+bool Op::begin_listening(Completion& completion) noexcept {
   listener_ = &completion;
   std::uint8_t expected = pending;
   return state_.compare_exchange_strong(expected, listened, std::memory_order_acq_rel);
+}
+
+bool Op::listen(Completion& completion) noexcept {
+  if (!begin_listening(completion)) return false;
+  if (carrier_ != nullptr) carrier_->left_alone();
+  return true;
 }
 
 bool Op::abandon(std::function<void(Op&)> when_late) {
@@ -70,6 +76,7 @@ bool Op::abandon(std::function<void(Op&)> when_late) {
     if (!state_.compare_exchange_strong(expected, dropping, std::memory_order_acq_rel)) continue;
     when_late_ = std::move(when_late);
     state_.store(dropped, std::memory_order_release);
+    if (carrier_ != nullptr) carrier_->given_up();
     return true;
   }
   return false;
@@ -77,8 +84,9 @@ bool Op::abandon(std::function<void(Op&)> when_late) {
 
 bool Op::wait_until(SteadyMoment moment) {
   if (completed()) return true;
+  if (carrier_ != nullptr) carrier_->carry(moment);
   Blocked blocked;
-  if (!listen(blocked) || blocked.wait_until(moment)) return true;
+  if (!begin_listening(blocked) || blocked.wait_until(moment)) return true;
   std::uint8_t expected = listened;
   if (state_.compare_exchange_strong(expected, pending, std::memory_order_acq_rel)) return false;
   return blocked.wait_until(SteadyMoment::max());  // It is being told at this moment.

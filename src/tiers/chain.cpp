@@ -109,6 +109,7 @@ Walk FarFunction::clear() {
         make_op(Verb::put, mark_key_, tier.can.local ? SteadyMoment::max() : now + tier.budget);
     op->items.front().value = as_bytes(mark);
     marks_[at].clear();
+    op->attend();
     tier.backend().submit(op);
     co_await Completed(*op);
     const std::uint32_t clears = marks_[at].clear();

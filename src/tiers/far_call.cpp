@@ -79,6 +79,7 @@ Completed FarCall::submitted(std::size_t at, const Ref<Op>& op, Late* late) {
   if (batch_ != nullptr) {
     batch_->submit(tier(at).backend(), tier(at).can.batches, op);
   } else {
+    op->attend();
     tier(at).backend().submit(op);
   }
   return Completed(*op, late);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// RESP2 and RESP3, the protocol of Redis and Valkey, as bytes: commands that are written and
-/// replies that are read. Knows no socket and no command. Source:
-/// https://redis.io/docs/latest/develop/reference/protocol-spec/ and RESP3,
-/// https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
+/// replies that are read. Knows no socket and no command.
+/// Source: the documents of https://github.com/redis/redis-specifications under `protocol`.
 ///
 /// Every function here is pure; a `Parser` is for one thread at a time.
 #pragma once
@@ -23,7 +22,9 @@ namespace dcache::resp {
 /// The head of a command of so many words, each of which is appended after it.
 void append_head(std::string& out, std::size_t words);
 void append_word(std::string& out, std::string_view word);
-/// The same, written in decimal.
+/// The beginning of a word whose bytes are sent from where they lie, with CR LF after them.
+void append_word_head(std::string& out, std::size_t size);
+/// A number as a word, in decimal.
 void append_word(std::string& out, std::int64_t number);
 void append_command(std::string& out, std::initializer_list<std::string_view> words);
 

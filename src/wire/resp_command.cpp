@@ -34,6 +34,8 @@ void append_word(std::string& out, std::string_view word) {
   out.append(word).append("\r\n");
 }
 
+void append_word_head(std::string& out, std::size_t size) { append_line(out, '$', size); }
+
 void append_word(std::string& out, std::int64_t number) { append_word(out, Digits(number).view()); }
 
 void append_command(std::string& out, std::initializer_list<std::string_view> words) {

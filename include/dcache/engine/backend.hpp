@@ -15,6 +15,7 @@ struct Capabilities {
   bool local = false;   ///< Operations complete within `submit`, and no budget holds them.
   bool adds = false;    ///< `Verb::add`.
   bool leases = false;  ///< `Verb::lease`, `watch`, `fill` and `release`.
+  bool wakes = false;   ///< `Verb::await`.
   bool batches = true;  ///< Many keys in one operation take about as long as one.
 };
 

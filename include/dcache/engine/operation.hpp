@@ -5,6 +5,11 @@
 /// blocks, an event loop is told by a `Completion`. A backend completes it at once, if it is a
 /// disk, or later, from a thread of its own, and never learns who waits, or how.
 ///
+/// Where a store is reached by a connection, a thread that waits may move the operation along
+/// itself
+/// (`Carrier`). A backend may leave it to whoever asked for as long as `attended` says that
+/// somebody is going to wait.
+///
 /// Threads: what a backend writes (`items`) before `complete` is seen by whoever sees it completed.
 /// An operation whose time is up is abandoned: its items are the backend's until it lets go of
 /// them.
@@ -36,6 +41,8 @@ enum class Verb : std::uint8_t {
   watch,    ///< `done` with a token, without a lease.
   fill,     ///< Stores if the token is alive: `done`, else `refused`. Ends its lease.
   release,  ///< Ends the lease of the token without storing: `done`.
+  // Where changes are told (`Capabilities::wakes`).
+  await,  ///< `done` as soon as the key has a value, or nobody has its lease; maybe earlier.
 };
 
 /// What the store said about one item.
@@ -64,6 +71,24 @@ class Completion {
   ~Completion() = default;
 };
 
+/// What an operation waits for on its way to the store and back, as whoever waits can help it.
+class Carrier {
+ public:
+  /// On the thread that waits: moves it along until it has completed, `until` has come, or there is
+  /// nothing to help with.
+  virtual void carry(SteadyMoment until) noexcept = 0;
+  /// Nobody comes to carry it (any more).
+  virtual void left_alone() noexcept = 0;
+  /// It was abandoned.
+  virtual void given_up() noexcept = 0;
+
+ protected:
+  Carrier() = default;
+  Carrier(const Carrier&) = default;
+  Carrier& operator=(const Carrier&) = default;
+  ~Carrier() = default;
+};
+
 class Op final : public Counted {
  public:
   Op(Verb verb, std::vector<Item> questions, SteadyMoment deadline)
@@ -84,11 +109,21 @@ class Op final : public Counted {
   void fail(std::string why, bool reachable = false) noexcept;
   /// The same for what can never work: a call throws a ConfigError that says so.
   void refuse(std::string why) noexcept;
+  /// Before `submit` has returned. `alive` keeps the carrier for as long as the operation lives: it
+  /// lets go of the operation when that has completed.
+  void carried_by(Carrier& carrier, Ref<Counted> alive) noexcept {
+    carrier_ = &carrier;
+    carrier_alive_ = std::move(alive);
+  }
+  /// Whoever asked is going to wait for it, to listen or to abandon it.
+  bool attended() const noexcept { return attended_; }
   /// Nobody waits any more: what has not begun need not be.
   bool abandoned() const noexcept { return state_.load(std::memory_order_acquire) == dropped; }
 
   // --- For who waits ---
 
+  /// Before it is submitted.
+  void attend() noexcept { attended_ = true; }
   bool completed() const noexcept { return state_.load(std::memory_order_acquire) == finished; }
   /// Why it failed; empty if it did not. REQUIRES: completed.
   const std::string& trouble() const noexcept { return trouble_; }
@@ -105,6 +140,8 @@ class Op final : public Counted {
   bool wait(std::function<void(Op&)> when_late = nullptr);
 
  private:
+  bool begin_listening(Completion& completion) noexcept;
+
   enum State : std::uint8_t { pending, listened, finished, dropped, dropping };
 
   const Verb verb_;
@@ -112,6 +149,9 @@ class Op final : public Counted {
   std::atomic<std::uint8_t> state_{pending};
   Completion* listener_ = nullptr;  // Written before `listened`.
   std::function<void(Op&)> when_late_;
+  Carrier* carrier_ = nullptr;
+  Ref<Counted> carrier_alive_;
+  bool attended_ = false;
   std::string trouble_;
   bool refused_ = false;
   bool reachable_ = true;

@@ -122,6 +122,8 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
         opened.leases.release(item.key, item.token);
         item.reply = Reply::done;
         return 0;
+      case Verb::await:
+        return ENOTSUP;
     }
     return ENOTSUP;
   }

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+#include "backends/redis/exchange.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <numeric>
+#include <utility>
+
+#include "backends/redis/names.hpp"
+
+namespace dcache::redis {
+
+using engine::Item;
+using engine::Op;
+using engine::Ref;
+using engine::Reply;
+using engine::Verb;
+using resp::Kind;
+
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr std::size_t copied_max = 4096;  // Larger values are sent from where they lie.
+// How long a token lives: as long as anybody may compute; and after a fill, when those who compute
+// the same beside it are told.
+constexpr Milliseconds watch_lasts = std::chrono::hours(24);
+constexpr Milliseconds watch_lasts_after_fill = std::chrono::minutes(1);
+
+std::int64_t milliseconds(std::chrono::nanoseconds span) {
+  return std::max<std::int64_t>(1, std::chrono::ceil<Milliseconds>(span).count());
+}
+
+// For Redis's own clock: from now on; 0: no end.
+std::int64_t lasts(engine::WallTime expires) {
+  constexpr std::int64_t longest = std::int64_t{100} * 365 * 86'400'000;
+  if (expires == engine::no_end) return 0;
+  const engine::WallTime left = expires - engine::wall_now();
+  return std::clamp<std::int64_t>((left + 999) / 1000, 1, longest);
+}
+
+// The words of one command, into a message.
+class Words {
+ public:
+  Words(Message& message, std::size_t count) : message_(message) {
+    resp::append_head(text(), count);
+  }
+  Words& operator<<(std::string_view word) {
+    resp::append_word(text(), word);
+    return *this;
+  }
+  Words& operator<<(std::int64_t number) {
+    resp::append_word(text(), number);
+    return *this;
+  }
+  // The one word that may be large.
+  void value(std::string_view bytes, bool copied) {
+    if (copied || bytes.size() <= copied_max) {
+      *this << bytes;
+      return;
+    }
+    resp::append_word_head(text(), bytes.size());
+    message_.body = bytes;
+    message_.tail = "\r\n";
+  }
+
+ private:
+  std::string& text() { return message_.body.empty() ? message_.head : message_.tail; }
+
+  Message& message_;
+};
+
+Words call(Message& out, const Script& script, std::string_view key, std::size_t arguments,
+           bool with_text) {
+  const std::string name = record_name(key);
+  Words words(out, 6 + arguments);
+  words << (with_text ? "EVAL" : "EVALSHA") << (with_text ? script.text : script.digest) << "3"
+        << name << name + std::string(watch_suffix) << name + std::string(lease_suffix);
+  return words;
+}
+
+}  // namespace
+
+Message Exchange::write() {
+  Message out;
+  taken_ = 0;
+  second_round_ = again();
+  if (second_round_) {
+    asked_ = std::exchange(retry_, {});
+  } else {
+    asked_.resize(op_->items.size());
+    std::iota(asked_.begin(), asked_.end(), std::size_t{0});
+  }
+  if (op_->verb() == Verb::release) {  // Those that somebody here still has stay.
+    const auto others = [this](std::size_t at) {
+      Item& item = op_->items[at];
+      item.reply = Reply::done;
+      return !second_round_ && !terms_.leases.drop(item.key, item.token);
+    };
+    asked_.erase(std::remove_if(asked_.begin(), asked_.end(), others), asked_.end());
+  }
+  for (const std::size_t at : asked_) write_item(out, op_->items[at], second_round_);
+  return out;
+}
+
+void Exchange::write_item(Message& out, Item& item, bool with_text) const {
+  const Scripts& all = scripts();
+  const bool copied = op_->items.size() > 1;
+  const std::int64_t watch = watch_lasts.count();
+  switch (op_->verb()) {
+    case Verb::get:
+      Words(out, 2) << "GET" << record_name(item.key);
+      return;
+    case Verb::erase: {
+      const std::string name = record_name(item.key);
+      Words(out, 4) << "UNLINK" << name << name + std::string(watch_suffix)
+                    << name + std::string(lease_suffix);
+      return;
+    }
+    case Verb::put:
+    case Verb::add: {
+      Words words = call(out, op_->verb() == Verb::put ? all.put : all.add, item.key, 2, with_text);
+      words.value(item.value, copied);
+      words << lasts(item.expires);
+      return;
+    }
+    case Verb::watch:
+      call(out, all.watch, item.key, 2, with_text) << token_text(new_token()) << watch;
+      return;
+    case Verb::lease:
+      call(out, all.lease, item.key, 4, with_text)
+          << token_text(new_token()) << watch << terms_.leases.holder()
+          << milliseconds(terms_.lease_lasts);
+      return;
+    case Verb::fill: {
+      const bool last = with_text || terms_.leases.drop(item.key, item.token);
+      Words words = call(out, all.fill, item.key, 6, with_text);
+      words.value(item.value, copied);
+      words << lasts(item.expires) << token_text(item.token)
+            << (last ? terms_.leases.lease_text(item.token) : "") << (item.kills ? "1" : "0")
+            << watch_lasts_after_fill.count();
+      return;
+    }
+    case Verb::release:
+      call(out, all.release, item.key, 1, with_text) << terms_.leases.lease_text(item.token);
+      return;
+    case Verb::await:  // Is no exchange (waits.hpp).
+      return;
+  }
+}
+
+bool Exchange::take(resp::Reply& reply) {
+  Item& item = op_->items[asked_[taken_]];
+  if (reply.kind() != Kind::error) {
+    take_item(item, reply);
+  } else if (!second_round_ && reply.text().starts_with("NOSCRIPT")) {
+    retry_.push_back(asked_[taken_]);
+  } else {
+    take_error(item, reply.text());
+  }
+  return ++taken_ == asked_.size();
+}
+
+void Exchange::take_item(Item& item, resp::Reply& reply) {
+  switch (op_->verb()) {
+    case Verb::get:
+      item.reply = reply.kind() == Kind::bulk ? Reply::found : Reply::missing;
+      if (item.reply == Reply::found) item.value = reply.take_text();
+      return;
+    case Verb::add:
+      item.reply = reply.kind() == Kind::bulk ? Reply::found : Reply::done;
+      if (item.reply == Reply::found) item.value = reply.take_text();
+      return;
+    case Verb::erase:
+      item.reply = reply.number() > 0 ? Reply::done : Reply::missing;
+      return;
+    case Verb::put:
+    case Verb::release:
+      item.reply = Reply::done;
+      return;
+    case Verb::watch:
+    case Verb::lease:
+      return take_token(item, reply);
+    case Verb::fill:
+      item.reply = reply.number() == 1 ? Reply::done : Reply::refused;
+      return;
+    case Verb::await:
+      return;
+  }
+}
+
+void Exchange::take_token(Item& item, const resp::Reply& reply) {
+  item.token = token_of(reply.text());
+  item.reply = item.token == 0 ? Reply::busy : Reply::done;
+  if (op_->verb() == Verb::lease && item.reply == Reply::done) {
+    terms_.leases.add(item.key, item.token, std::chrono::steady_clock::now());
+  }
+}
+
+void Exchange::take_error(Item& item, std::string_view text) {
+  if (op_->verb() == Verb::get && text.starts_with("WRONGTYPE")) {
+    item.reply = Reply::missing;  // What somebody has put in the place of a record is none of ours.
+    return;
+  }
+  if (!trouble_.empty()) return;
+  trouble_ = terms_.name + ": " + trouble_of(text);
+  // Of these no next time is to be expected; the others are about this command.
+  for (const std::string_view code : {"NOAUTH", "NOPERM", "WRONGPASS"}) {
+    if (text.starts_with(code)) reachable_ = false;
+  }
+}
+
+Ref<Op> Exchange::finish() {
+  const Ref<Op> op = std::exchange(op_, {});
+  if (!trouble_.empty()) {
+    op->fail(std::move(trouble_), reachable_);
+  } else {
+    op->complete();
+  }
+  // Asked after it completed: whoever gave it up before that does not know of its lease.
+  if (op->verb() != Verb::lease || !op->abandoned()) return {};
+  std::vector<Item> orphans;
+  for (const Item& item : op->items) {
+    if (item.reply != Reply::done) continue;
+    Item& orphan = orphans.emplace_back();
+    orphan.key = item.key;
+    orphan.token = item.token;
+  }
+  if (orphans.empty()) return {};
+  constexpr std::chrono::seconds patience{1};
+  return engine::make_ref<Op>(Verb::release, std::move(orphans),
+                              std::chrono::steady_clock::now() + patience);
+}
+
+void Exchange::fail(std::string why, bool reachable) {
+  const Ref<Op> op = std::exchange(op_, {});
+  op->fail(std::move(why), reachable);
+}
+
+Ref<Op> Exchange::give_up(std::string why) {
+  std::vector<Item> items(op_->items.size());
+  for (std::size_t at = 0; at < items.size(); ++at) {
+    items[at].key = op_->items[at].key;
+    items[at].token = op_->items[at].token;
+  }
+  const auto stand_in = engine::make_ref<Op>(op_->verb(), std::move(items), op_->deadline());
+  stand_in->abandon();
+  Ref<Op> op = std::exchange(op_, stand_in);
+  op->fail(std::move(why), false);
+  return op;
+}
+
+std::string renewal(const std::vector<HeldLeases::Due>& due, Terms& terms, bool with_text) {
+  Message out;
+  for (const auto& [key, token] : due) {
+    call(out, scripts().renew, key, 3, with_text)
+        << terms.leases.lease_text(token) << milliseconds(terms.lease_lasts) << watch_lasts.count();
+  }
+  return std::move(out.head);
+}
+
+std::string trouble_of(std::string_view error) {
+  constexpr std::size_t longest = 200;
+  // It would repeat what it was sent.
+  if (error.starts_with("ERR unknown")) return "it does not know a command of ours";
+  std::string text(error.substr(0, longest));
+  for (char& letter : text) {
+    if (letter < ' ' || letter > '~') letter = '?';
+  }
+  return text;
+}
+
+}  // namespace dcache::redis
