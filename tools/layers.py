@@ -92,6 +92,7 @@ PUBLIC = {
     """,
     "backends": """
         backends/file
+        backends/redis
     """,
     "tiers": """
         engine/default_tiers

@@ -112,7 +112,7 @@ def unbuilt(root, names):
                  "python": rest}
         wanted = name.endswith((".cpp", ".hpp") if folder == "include" else ".cpp")
         if folder in inner and wanted and not rest.startswith("consumer/"):
-            if not any(word.endswith(inner[folder]) for word in listed):
+            if not any(word.endswith((inner[folder], rest)) for word in listed):
                 yield name, 1, "no CMake list names it"
 
 

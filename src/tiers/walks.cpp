@@ -20,8 +20,8 @@ bool is_set(const std::atomic<bool>* flag) noexcept {
 SteadyMoment in(std::chrono::nanoseconds span) { return std::chrono::steady_clock::now() + span; }
 
 // How often another process is looked at that computes: from one millisecond on, twice as long each
-// time.
-constexpr std::chrono::milliseconds first_pause{1}, longest_pause{20};
+// time. Where the store tells of changes it is looked at again only for what might get lost.
+constexpr std::chrono::milliseconds first_pause{1}, longest_pause{20}, longest_unchanged{500};
 // How long an invalidation waits for writes of this process that are under way. Those that take
 // longer (one may be suspended on this very thread) undo themselves when they end.
 constexpr std::chrono::milliseconds writers_patience{250};
@@ -90,6 +90,12 @@ Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
     }
     if (seen_[at].has_lease || std::chrono::steady_clock::now() >= give_up) co_return;
     say(at, "another process computes it");
+    if (tier(at).can.wakes) {
+      const Ref<Op> change =
+          make_op(Verb::await, key_.text, std::min(give_up, in(longest_unchanged)));
+      co_await submitted(at, change);
+      if (!change->completed() || change->trouble().empty()) continue;
+    }
     co_await Until(in(pause));
   }
   if (!found_ || !seen_[at].has_lease) co_return;

@@ -9,8 +9,10 @@
 #include <gtest/gtest.h>
 
 #include "dcache/backends/file.hpp"
+#include "dcache/backends/redis.hpp"
 #include "dcache/testing/backend_suite.hpp"
 #include "support/folder.hpp"
+#include "support/redis_server.hpp"
 
 namespace {
 
@@ -30,6 +32,21 @@ Named file_row() {
   return {"file", row};
 }
 
+// The server starts with the first check of its row.
+Named redis_row(dcache::test::Flavour flavour) {
+  const auto server = std::make_shared<std::shared_ptr<dcache::test::RedisServer>>();
+  BackendRow row;
+  row.make = [server, flavour] {
+    if (!*server) {
+      *server = std::make_shared<dcache::test::RedisServer>(
+          dcache::test::RedisOptions{.flavour = flavour});
+    }
+    return std::make_shared<dcache::RedisBackend>(
+        dcache::RedisOptions{.host = "127.0.0.1", .port = (*server)->port()});
+  };
+  return {dcache::test::name_of(flavour), row};
+}
+
 class Suite : public testing::TestWithParam<std::tuple<Named, BackendCheck>> {};
 
 TEST_P(Suite, Holds) {
@@ -45,7 +62,9 @@ std::string name_of(const testing::TestParamInfo<Suite::ParamType>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, Suite,
-                         testing::Combine(testing::Values(file_row()),
+                         testing::Combine(testing::Values(file_row(),
+                                                          redis_row(dcache::test::Flavour::redis),
+                                                          redis_row(dcache::test::Flavour::valkey)),
                                           testing::ValuesIn(backend_checks())),
                          name_of);
 

@@ -42,7 +42,7 @@ enum class Verb : std::uint8_t {
   fill,     ///< Stores if the token is alive: `done`, else `refused`. Ends its lease.
   release,  ///< Ends the lease of the token without storing: `done`.
   // Where changes are told (`Capabilities::wakes`).
-  await,  ///< `done` as soon as the key has a value, or nobody has its lease; maybe earlier.
+  await,  ///< `done` when nobody has the key's lease, or its value has changed; maybe earlier.
 };
 
 /// What the store said about one item.

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#include "backends/redis/server.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "dcache/error.hpp"
+
+#include "backends/redis/renewals.hpp"
+
+namespace dcache::redis {
+
+using engine::Op;
+using engine::Ref;
+using engine::Verb;
+using net::Fault;
+using net::Traffic;
+using net::Waiting;
+
+namespace {
+
+std::string name_of(const RedisOptions& options) {
+  const std::string db = std::to_string(options.db);
+  if (!options.path.empty()) return "redis+unix://" + options.path + "?db=" + db;
+  const net::Endpoint endpoint{options.host, options.port};
+  return (options.tls ? "rediss://" : "redis://") + endpoint.name() + '/' + db;
+}
+
+void check_options(const RedisOptions& options, const std::string& name) {
+  using namespace std::chrono_literals;
+  const auto refuse = [&](const std::string& what) {
+    throw ConfigError("dcache: " + what + " of " + name);
+  };
+  if (options.path.empty() && options.host.empty()) refuse("no host and no path");
+  if (options.path.empty() && options.port == 0) refuse("port is 0; expected 1 to 65535, port");
+  if (options.path.size() > 107) refuse("more than 107 bytes in the path");
+  if (options.timeout <= 0ns) refuse("timeout is not above zero: that");
+  if (options.connect_timeout <= 0ns) refuse("connect_timeout is not above zero: that");
+  if (options.lease < 100ms) refuse("lease is less than 100 ms: that");
+  if (!options.username.empty() && options.password.empty()) {
+    refuse("a username without a password: the login");
+  }
+  if (options.certificate_file.empty() != options.key_file.empty()) {
+    refuse("certificate_file and key_file belong together: those");
+  }
+}
+
+// A small request goes ahead of large ones.
+Traffic traffic_of(const Op& op, const Sizes& sizes) {
+  const auto is_large = [&](const engine::Item& item) {
+    return item.value.size() > Sizes::large || (op.verb() == Verb::get && sizes.is_large(item.key));
+  };
+  const bool large = std::any_of(op.items.begin(), op.items.end(), is_large);
+  return large ? Traffic::bulk : Traffic::small;
+}
+
+}  // namespace
+
+/// A round of an exchange on its way.
+class Server::OpRequest final : public Asking, public engine::Carrier {
+ public:
+  OpRequest(Server& server, Exchange exchange)
+      : Asking(exchange.op().deadline()), server_(server), exchange_(std::move(exchange)) {}
+
+  void send(net::Node& node, Waiting waiting) {
+    node_ = &node;
+    Message message = exchange_.write();
+    if (message.head.empty()) return finish();
+    const Traffic traffic = traffic_of(exchange_.op(), server_.sizes_);
+    head = std::move(message.head);
+    body = message.body;
+    tail = std::move(message.tail);
+    node.submit(Ref<net::Request>(Ref<OpRequest>(this)), waiting, traffic);
+  }
+
+  bool take(resp::Reply& reply) override { return answered_ = exchange_.take(reply); }
+
+  void carry(engine::SteadyMoment until) noexcept override {
+    Ref<OpRequest> current(this);
+    while (node_->wait(*current, until) && current->next_) current = current->next_;
+  }
+  void left_alone() noexcept override { node_->hand_over(*this); }
+  void given_up() noexcept override {
+    for (Ref<OpRequest> each(this); each && !each->abandon(); each = each->next_) {
+    }
+  }
+
+ protected:
+  void done() noexcept override {
+    const net::Trouble& why = trouble();
+    if (why.fault == Fault::none) return finish();
+    if (why.fault == Fault::timeout) {
+      sent_ = exchange_.give_up(server_.trouble(why));
+      return;
+    }
+    exchange_.fail(server_.trouble(why), why.fault == Fault::overloaded);
+  }
+  void late() noexcept override {
+    if (answered_ && !exchange_.again()) return finish();
+    exchange_.fail(server_.name() + ": no answer in time", false);
+  }
+
+ private:
+  void finish() noexcept {
+    try {
+      if (exchange_.again()) {
+        next_ = engine::make_ref<OpRequest>(server_, std::move(exchange_));
+        return next_->send(*node_, Waiting::nobody);
+      }
+      server_.learn(exchange_.op());
+      if (const Ref<Op> orphan = exchange_.finish()) server_.submit(orphan);
+    } catch (const std::bad_alloc&) {
+      exchange_.fail(server_.name() + ": no memory", true);
+    }
+  }
+
+  Server& server_;
+  net::Node* node_ = nullptr;
+  Exchange exchange_;
+  Ref<Op> sent_;         // What its bytes lie in, after a timeout.
+  Ref<OpRequest> next_;  // Written before this request completes.
+  bool answered_ = false;
+};
+
+/// Leases that are due: each of their replies says whether it is one still.
+class Server::Renewal final : public Asking {
+ public:
+  Renewal(Server& server, std::vector<HeldLeases::Due> due, bool with_text, net::Moment deadline)
+      : Asking(deadline), server_(server), due_(std::move(due)) {
+    head = renewal(due_, server.terms_, with_text);
+    knows_ = with_text;
+  }
+
+  bool take(resp::Reply& reply) override {
+    if (reply.kind() == resp::Kind::error) {
+      unknown_ = unknown_ || (!knows_ && reply.text().starts_with("NOSCRIPT"));
+    } else if (reply.number() == 0) {
+      server_.terms_.leases.forget(due_[taken_].key, due_[taken_].token);
+    }
+    return ++taken_ == due_.size();
+  }
+
+ protected:
+  void done() noexcept override {
+    if (trouble().fault == Fault::none && unknown_) server_.send_renewal(std::move(due_), true);
+  }
+
+ private:
+  Server& server_;
+  std::vector<HeldLeases::Due> due_;
+  std::size_t taken_ = 0;
+  bool knows_ = false;
+  bool unknown_ = false;
+};
+
+/// Whether it is there, and lets us in.
+class Server::Ping final : public Asking {
+ public:
+  explicit Ping(net::Moment deadline) : Asking(deadline) { resp::append_command(head, {"PING"}); }
+  bool take(resp::Reply& reply) override {
+    if (reply.kind() == resp::Kind::error) error = trouble_of(reply.text());
+    return true;
+  }
+
+  std::string error;
+};
+
+Server::Server(RedisOptions options)
+    : options_(std::move(options)),
+      terms_(name_of(options_), options_.lease),
+      protocol_(
+          std::make_shared<Protocol>(Login{options_.username, options_.password, options_.db},
+                                     [this](std::string_view name) { waits_.changed(name); })) {
+  check_options(options_, name());
+}
+
+Server::~Server() { delete node_.load(); }
+
+net::NodeOptions Server::node_options() const {
+  net::NodeOptions node;
+  node.endpoint = {options_.host, options_.port, options_.path};
+  if (options_.tls) {
+    node.tls = net::TlsOptions{.ca_file = options_.ca_file,
+                               .certificate_file = options_.certificate_file,
+                               .key_file = options_.key_file,
+                               .server_name = options_.server_name,
+                               .check_name = options_.verify,
+                               .check_certificate = options_.verify};
+  }
+  node.connect_timeout = options_.connect_timeout;
+  node.patience = options_.timeout * 2;
+  return node;
+}
+
+net::Node& Server::node() {
+  if (net::Node* const there = node_.load(std::memory_order_acquire)) return *there;
+  auto made = std::make_unique<net::Node>(node_options(), protocol_);
+  net::Node* expected = nullptr;
+  if (node_.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) {
+    return *made.release();
+  }
+  return *expected;
+}
+
+void Server::submit(const Ref<Op>& op) noexcept {
+  if (closed_.load(std::memory_order_acquire)) return op->fail(name() + " is closed");
+  try {
+    send(op);
+  } catch (const ConfigError& error) {
+    op->refuse(error.what());
+  } catch (const std::exception& error) {
+    op->fail(error.what(), true);
+  }
+}
+
+void Server::send(const Ref<Op>& op) {
+  net::Node& there = node();
+  if (op->verb() == Verb::await) {
+    if (!protocol_->tells_changes()) return op->fail(name() + " does not tell of changes", true);
+    return waits_.begin(op, there);
+  }
+  const bool attended = op->attended();
+  const auto request = engine::make_ref<OpRequest>(*this, Exchange(op, terms_));
+  op->carried_by(*request, Ref<engine::Counted>(request));
+  request->send(there, attended ? Waiting::thread : Waiting::nobody);
+}
+
+void Server::learn(const Op& op) noexcept {
+  if (op.verb() == Verb::lease && !terms_.leases.empty()) {
+    renew_leases_of(shared_from_this());
+  }
+  if (op.verb() != Verb::get) return;
+  for (const engine::Item& item : op.items) {
+    if (item.reply == engine::Reply::found) sizes_.learn(item.key, item.value.size());
+  }
+}
+
+void Server::renew_leases(SteadyMoment now) noexcept {
+  if (closed_.load(std::memory_order_acquire)) return terms_.leases.clear();
+  std::vector<HeldLeases::Due> due = terms_.leases.due(now);
+  if (!due.empty()) send_renewal(std::move(due), false);
+}
+
+void Server::send_renewal(std::vector<HeldLeases::Due> due, bool with_text) noexcept {
+  try {
+    const auto request = engine::make_ref<Renewal>(
+        *this, std::move(due), with_text, std::chrono::steady_clock::now() + options_.lease / 3);
+    node().submit(Ref<net::Request>(request), Waiting::nobody);
+  } catch (const std::exception&) {
+    // They end in their time then.
+  }
+}
+
+std::string Server::trouble(const net::Trouble& trouble) const {
+  return name() + ": " + (trouble.why ? *trouble.why : "no answer");
+}
+
+void Server::check() {
+  if (closed_.load(std::memory_order_acquire)) throw TierError("dcache: " + name() + " is closed");
+  const net::Moment deadline =
+      std::chrono::steady_clock::now() + options_.connect_timeout + options_.timeout;
+  const auto ping = engine::make_ref<Ping>(deadline);
+  net::Node& there = node();
+  there.submit(Ref<net::Request>(ping), Waiting::thread);
+  if (!there.wait(*ping, net::Moment::max())) {
+    throw TierError("dcache: " + name() + " cannot be used: no answer");
+  }
+  const net::Trouble& why = ping->trouble();
+  const std::string text = "dcache: " + name() + " cannot be used: ";
+  if (why.fault == Fault::rejected && !protocol_->may_recover()) {
+    throw ConfigError(text + (why.why ? *why.why : "it refused us"));
+  }
+  if (why.fault != Fault::none) throw TierError(text + (why.why ? *why.why : "no answer"));
+  if (!ping->error.empty()) throw TierError(text + ping->error);
+}
+
+void Server::close() noexcept {
+  closed_.store(true, std::memory_order_release);
+  if (net::Node* const there = node_.load(std::memory_order_acquire)) {
+    there->close(options_.timeout);
+  }
+  waits_.changed({});
+}
+
+}  // namespace dcache::redis
