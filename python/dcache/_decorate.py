@@ -8,7 +8,7 @@ import sys
 
 from ._engine import ConfigError, Function, UsageError
 from ._options import MAXSIZE, engine_options, is_mapping
-from .backends import Backend, Base, FileBackend, InMemoryBackend
+from .backends import Backend, Base, FileBackend, InMemoryBackend, _Store
 
 # As `functools.WRAPPER_ASSIGNMENTS`, whose import would cost as much as all the rest of ours.
 _COPIED: tuple[str, ...] = (
@@ -112,7 +112,7 @@ _OF_TIERS = ("multiple", "near_ttl", "secret", "retain", "require")
 
 def is_store(first):
     """Whether results can be kept there: a backend, a URL or a mapping."""
-    known = (InMemoryBackend, FileBackend, Backend, Base, str)
+    known = (InMemoryBackend, _Store, Backend, Base, str)
     return isinstance(first, known) or is_mapping(first)
 
 
@@ -284,7 +284,7 @@ def check_callable(function):
         raise UsageError(
             f"dcache({function!r}): to bound the table say dcache(maxsize={function!r})"
         )
-    if isinstance(function, type) and issubclass(function, (InMemoryBackend, FileBackend, Backend)):
+    if isinstance(function, type) and issubclass(function, (InMemoryBackend, _Store, Backend)):
         raise UsageError(
             f"dcache({function.__name__}): this is the class; say dcache({_example_of(function)})"
         )

@@ -14,7 +14,7 @@ from . import _engine, _identity
 from ._backend_threads import adapter_of
 from ._durations import seconds
 from ._engine import ConfigError, UnkeyableError, UnstorableError, UsageError
-from .backends import FileBackend, InMemoryBackend, Tier
+from .backends import InMemoryBackend, Tier, _Store
 
 NEAR_TTL = 5  # Seconds.
 RETAIN = 30 * 86400
@@ -74,7 +74,7 @@ def engine_backend(backend):
     """The engine's own object for a URL, a backend or a mapping."""
     if isinstance(backend, str):
         return _open(backend)
-    if isinstance(backend, FileBackend):
+    if isinstance(backend, _Store):
         return backend._backend
     if isinstance(backend, type):
         raise UsageError(

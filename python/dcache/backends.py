@@ -8,7 +8,16 @@ from ._durations import seconds
 from ._engine import MISSING, ConfigError, SharedTable
 from ._options import MAXSIZE, count
 
-__all__ = ["Backend", "Base", "FileBackend", "InMemory", "InMemoryBackend", "Tier", "load_plugin"]
+__all__ = [
+    "Backend",
+    "Base",
+    "FileBackend",
+    "InMemory",
+    "InMemoryBackend",
+    "RedisBackend",
+    "Tier",
+    "load_plugin",
+]
 
 
 class InMemoryBackend:
@@ -62,7 +71,19 @@ def _in_memory(maxsize, max_bytes, weigher, lru):
     return InMemoryBackend(maxsize=maxsize, max_bytes=max_bytes, weigher=weigher, policy=policy)
 
 
-class FileBackend:
+class _Store:
+    """A backend of the engine's own, `_backend`."""
+
+    def check(self):
+        """Connect; raises ConfigError for what can never work, else TierError."""
+        self._backend.check()
+
+    def close(self):
+        """Let go of files, sockets and threads; each call is a miss from then on."""
+        self._backend.close()
+
+
+class FileBackend(_Store):
     """Files on a disk of this machine: one for each entry, shared by its processes.
 
     path: a folder of this user's own, made when it is first used.
@@ -87,14 +108,6 @@ class FileBackend:
         self.allow_shared = bool(allow_shared)
         self._backend = _engine.file_backend(self.path, self.max_bytes, self.allow_shared)
 
-    def check(self):
-        """Make the folders; raises ConfigError or TierError if they cannot be used."""
-        self._backend.check()
-
-    def close(self):
-        """Let go of the folders; each call is a miss from then on."""
-        self._backend.close()
-
     def __reduce__(self):
         """By path and options; what is open stays here."""
         return _file_backend, (self.path, self.max_bytes, self.allow_shared)
@@ -106,6 +119,100 @@ class FileBackend:
 
 def _file_backend(path, max_bytes, allow_shared):
     return FileBackend(path, max_bytes=max_bytes, allow_shared=allow_shared)
+
+
+class RedisBackend(_Store):
+    """Redis or Valkey: results that a fleet shares.
+
+    host, port, db: where it is; or path: of its unix socket.
+    username, password: of its ACL; a password alone is the default user's.
+    tls: whether the connection is encrypted. ca_file: certificates in PEM to trust instead of the
+        system's; certificate_file, key_file: what this side shows; server_name: what the server's
+        certificate has to be for, in place of the host; verify: False takes any certificate.
+    timeout: what a call may wait for it in all. connect_timeout: for connecting, TLS and login.
+    lease: how long others wait for a process that computes and has died.
+
+    Does no I/O here: it connects when it is first used. Raises ConfigError for what can never work.
+    """
+
+    def __init__(
+        self,
+        host="localhost",
+        port=6379,
+        db=0,
+        *,
+        path=None,
+        username=None,
+        password=None,
+        tls=False,
+        ca_file=None,
+        certificate_file=None,
+        key_file=None,
+        server_name=None,
+        verify=True,
+        timeout=0.1,
+        connect_timeout=0.25,
+        lease=10,
+    ):
+        """Raises ConfigError for options that can never work."""
+        files = {"path": path, "ca_file": ca_file, "certificate_file": certificate_file}
+        files["key_file"] = key_file
+        path, ca_file, certificate_file, key_file = map(_file, files, files.values())
+        self._options = {
+            "host": _text("host", host),
+            "port": _number("port", port, 65_535),
+            "db": _number("db", db, 1_000_000),
+            "path": path,
+            "username": _text("username", username),
+            "password": _text("password", password),
+            "tls": bool(tls),
+            "ca_file": ca_file,
+            "certificate_file": certificate_file,
+            "key_file": key_file,
+            "server_name": _text("server_name", server_name),
+            "verify": bool(verify),
+            "timeout": seconds("timeout", timeout),
+            "connect_timeout": seconds("connect_timeout", connect_timeout),
+            "lease": seconds("lease", lease),
+        }
+        self._backend = _engine.redis_backend(*self._options.values())
+
+    def __reduce__(self):
+        """By its options, the password among them; connections stay here."""
+        return _redis_backend, (self._options,)
+
+    def __repr__(self):
+        """Name the server, without who logs in."""
+        return f"<{type(self).__name__} {self._backend.name()}>"
+
+
+def _redis_backend(options):
+    return RedisBackend(**options)
+
+
+def _text(name, value):
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ConfigError(f"dcache: {name} is a {type(value).__name__}; expected text")
+    if "\0" in value:
+        raise ConfigError(f"dcache: {name} has a NUL character in it")
+    return value
+
+
+def _file(name, value):
+    if value is None:
+        return ""
+    try:
+        return _text(name, os.fsdecode(value))
+    except TypeError:
+        raise ConfigError(f"dcache: {name} is a {type(value).__name__}; expected a path") from None
+
+
+def _number(name, value, most):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ConfigError(f"dcache: {name} is {value!r}; expected a number from 0 to {most}")
+    return value
 
 
 class Backend:

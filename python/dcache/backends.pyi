@@ -4,7 +4,16 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Literal
 
-__all__ = ["Backend", "Base", "FileBackend", "InMemory", "InMemoryBackend", "Tier", "load_plugin"]
+__all__ = [
+    "Backend",
+    "Base",
+    "FileBackend",
+    "InMemory",
+    "InMemoryBackend",
+    "RedisBackend",
+    "Tier",
+    "load_plugin",
+]
 
 class InMemoryBackend:
     """The near tier: its bounds hold for all functions of one `Cache` together."""
@@ -20,7 +29,11 @@ class InMemoryBackend:
         policy: Literal["adaptive", "lru"] = "adaptive",
     ) -> None: ...
 
-class FileBackend:
+class _Store:
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+
+class FileBackend(_Store):
     """Files on a disk of this machine, shared by its processes."""
 
     path: str
@@ -33,8 +46,29 @@ class FileBackend:
         max_bytes: int | str = "1GB",
         allow_shared: bool = False,
     ) -> None: ...
-    def check(self) -> None: ...
-    def close(self) -> None: ...
+
+class RedisBackend(_Store):
+    """Redis or Valkey: results that a fleet shares."""
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 6379,
+        db: int = 0,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        tls: bool = False,
+        ca_file: str | os.PathLike[str] | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        server_name: str | None = None,
+        verify: bool = True,
+        timeout: float | timedelta | str = 0.1,
+        connect_timeout: float | timedelta | str = 0.25,
+        lease: float | timedelta | str = 10,
+    ) -> None: ...
 
 class Backend:
     """A store of your own: subclass it, with plain methods or with `async def`."""

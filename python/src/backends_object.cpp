@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dcache/backends/file.hpp"
+#include "dcache/backends/redis.hpp"
 #include "dcache/engine/open.hpp"
 #include "dcache/engine/tiers.hpp"
 #include "dcache/error.hpp"
@@ -240,6 +241,40 @@ PyObject* file_backend(PyObject*, PyObject* args) {
   });
 }
 
+PyObject* redis_backend(PyObject*, PyObject* args) {
+  return guarded([&]() -> PyObject* {
+    const char *host = nullptr, *path = nullptr, *username = nullptr, *password = nullptr,
+               *ca_file = nullptr, *certificate_file = nullptr, *key_file = nullptr,
+               *server_name = nullptr;
+    unsigned short port = 0;
+    unsigned int db = 0;
+    int tls = 0, verify = 1;
+    PyObject *timeout = nullptr, *connect_timeout = nullptr, *lease = nullptr;
+    if (PyArg_ParseTuple(args, "sHIssspsssspOOO", &host, &port, &db, &path, &username, &password,
+                         &tls, &ca_file, &certificate_file, &key_file, &server_name, &verify,
+                         &timeout, &connect_timeout, &lease) == 0) {
+      throw Raised();
+    }
+    RedisOptions options;
+    options.host = host;
+    options.port = port;
+    options.db = db;
+    options.path = path;
+    options.username = username;
+    options.password = password;
+    options.tls = tls != 0;
+    options.ca_file = ca_file;
+    options.certificate_file = certificate_file;
+    options.key_file = key_file;
+    options.server_name = server_name;
+    options.verify = verify != 0;
+    options.timeout = seconds_of(timeout);
+    options.connect_timeout = seconds_of(connect_timeout);
+    options.lease = seconds_of(lease);
+    return make_backend(std::make_shared<RedisBackend>(std::move(options))).release();
+  });
+}
+
 PyObject* open_backend(PyObject*, PyObject* url) {
   return guarded([&]() -> PyObject* {
     const char* const text = PyUnicode_AsUTF8(url);
@@ -330,6 +365,7 @@ PyObject* renew_far_sides(PyObject*, PyObject*) {
 PyMethodDef functions[] = {
     {"file_backend", file_backend, METH_VARARGS, "(path, max_bytes, allow_shared)"},
     {"open_backend", open_backend, METH_O, "By URL."},
+    {"redis_backend", redis_backend, METH_VARARGS, "The options of `RedisBackend`, in order."},
     {"load_plugin", load_plugin, METH_O, "A shared library; its scheme."},
     {"known_schemes", known_schemes, METH_NOARGS, "Those that `open_backend` opens."},
     {"python_backend", python_backend, METH_VARARGS, "(adapter, name, shared, adds, budget)"},

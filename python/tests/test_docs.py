@@ -8,6 +8,7 @@ import sys
 import types
 
 import pytest
+from redis_server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -21,14 +22,22 @@ def snippets(page):
     return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture
+def redis():
+    server = Server()
+    yield server
+    server.close()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch, tmp_path):
+def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch, tmp_path, redis):
     module = types.ModuleType("page")  # As if it stood in a file: names lead to what it defines.
     monkeypatch.setitem(sys.modules, "page", module)
     names = vars(module)
     failures = []
     for number, snippet in enumerate(snippets(page)):
         snippet = snippet.replace("/var/cache/", f"{tmp_path}/")  # Others run the same pages.
+        snippet = snippet.replace('("localhost")', f'("127.0.0.1", {redis.port})')
         if ">>>" not in snippet:
             exec(compile(snippet, f"{page.name}[{number}]", "exec"), names)
             continue
@@ -42,7 +51,7 @@ def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch, tmp_path):
 def test_there_is_a_page_for_each_subject():
     assert {page.stem for page in PAGES} == {
         *("first-steps", "invalidate", "methods", "async", "same-call"),
-        *("keys", "tiers", "errors", "values", "file", "write-a-backend"),
+        *("keys", "tiers", "errors", "values", "file", "redis", "write-a-backend"),
     }
 
 

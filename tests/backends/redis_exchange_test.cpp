@@ -127,7 +127,8 @@ TEST_P(RedisExchange, AsksOnlyThoseItemsAgainWhoseScriptWasNotKnown) {
     items[i].key = "k:" + std::to_string(i);
     items[i].value = std::string(10'000, static_cast<char>('a' + i));
   }
-  for (const Item& item : asker.ask(Verb::put, items)->items) EXPECT_EQ(item.reply, Reply::done);
+  const Ref<Op> stored = asker.ask(Verb::put, items);
+  for (const Item& item : stored->items) EXPECT_EQ(item.reply, Reply::done);
   for (Item& item : items) item.value.clear();
   const auto found = asker.ask(Verb::get, items);
   EXPECT_EQ(found->items[2].value, std::string(10'000, 'c'));

@@ -16,6 +16,7 @@
 #include "dcache/error.hpp"
 #include "support/child.hpp"
 #include "support/redis_server.hpp"
+#include "support/sanitized.hpp"
 
 namespace {
 
@@ -252,6 +253,7 @@ TEST_P(Redis, GoesOnWhileItsConnectionsAreKilled) {
 }
 
 TEST_P(Redis, ServesAForkedChildInTraffic) {
+  if (dcache::testing::sanitized) GTEST_SKIP() << "forks among threads";
   const auto server = serve();
   const auto f = Cache({connect(*server)}).memoize("twice", twice);
   f(1);
