@@ -7,15 +7,18 @@ miss, when `asyncio` is there already if it is what runs.
 
 import contextlib
 import contextvars
+import os
 import sys
 import time
+import weakref
 from _thread import _local
 
-from ._engine import Error, inside
+from ._engine import Error, LoopWaker, inside
 
 LEAD, WAIT, LANDED, THROUGH, AGAIN = range(5)
 _tasks: set[object] = set()  # A loop holds its tasks weakly.
 _here = _local()  # `loop`: of the task that takes a step on this thread.
+_wakers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # By their loops.
 
 
 async def answer(miss):
@@ -140,7 +143,7 @@ async def _walk(miss):
         future = loop.create_future()
         timer = loop.call_later(seconds, _tell, future)
         try:
-            miss.wake_far(future)
+            miss.wake_far(future, _waker_of(loop))
             await future
         finally:
             timer.cancel()
@@ -166,6 +169,20 @@ def _start_task(loop, coroutine):
     task = contextvars.Context().run(loop.create_task, coroutine)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
+
+
+def _waker_of(loop):
+    waker = _wakers.get(loop)
+    if waker is None:
+        waker = LoopWaker(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        loop.add_reader(waker.fileno(), _tell_all, waker)
+        _wakers[loop] = waker
+    return waker
+
+
+def _tell_all(waker):
+    for future in waker.take():
+        _tell(future)
 
 
 def _running_loop():

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "dcache/backends/file.hpp"
-#include "dcache/backends/redis.hpp"
 #include "dcache/engine/open.hpp"
 #include "dcache/engine/tiers.hpp"
 #include "dcache/error.hpp"
@@ -16,6 +14,7 @@
 #include "guarded.hpp"
 #include "options.hpp"
 #include "python_backend.hpp"
+#include "stores.hpp"
 
 namespace dcache::python {
 namespace {
@@ -47,12 +46,6 @@ void unlocked(Run&& run) {
   }
   unwound_by_nobody([&] { PyEval_RestoreThread(state); });
   if (error != nullptr) raise_from(error);
-}
-
-Object make_backend(std::shared_ptr<engine::Backend> backend) {
-  Object self = Object::checked(type_of_backend->tp_alloc(type_of_backend, 0));
-  new (&backend_of(self.get())) std::shared_ptr<engine::Backend>(std::move(backend));
-  return self;
 }
 
 template <class T>
@@ -222,66 +215,7 @@ PyType_Slot chain_slots[] = {{Py_tp_doc, const_cast<char*>("Far tiers, nearest f
 PyType_Spec chain_spec = {"dcache._engine.Chain", sizeof(ChainObject), 0, Py_TPFLAGS_DEFAULT,
                           chain_slots};
 
-// --- What makes backends ---
-
-PyObject* file_backend(PyObject*, PyObject* args) {
-  return guarded([&]() -> PyObject* {
-    PyObject* path = nullptr;
-    unsigned long long max_bytes = 0;
-    int allow_shared = 0;
-    if (PyArg_ParseTuple(args, "O&Kp", PyUnicode_FSConverter, static_cast<void*>(&path), &max_bytes,
-                         &allow_shared) == 0) {
-      throw Raised();
-    }
-    const Object held = Object::owned(path);
-    const FileOptions options{max_bytes, allow_shared != 0};
-    const std::string text(PyBytes_AS_STRING(path),
-                           static_cast<std::size_t>(PyBytes_GET_SIZE(path)));
-    return make_backend(std::make_shared<FileBackend>(text, options)).release();
-  });
-}
-
-PyObject* redis_backend(PyObject*, PyObject* args) {
-  return guarded([&]() -> PyObject* {
-    const char *host = nullptr, *path = nullptr, *username = nullptr, *password = nullptr,
-               *ca_file = nullptr, *certificate_file = nullptr, *key_file = nullptr,
-               *server_name = nullptr;
-    unsigned short port = 0;
-    unsigned int db = 0;
-    int tls = 0, verify = 1;
-    PyObject *timeout = nullptr, *connect_timeout = nullptr, *lease = nullptr;
-    if (PyArg_ParseTuple(args, "sHIssspsssspOOO", &host, &port, &db, &path, &username, &password,
-                         &tls, &ca_file, &certificate_file, &key_file, &server_name, &verify,
-                         &timeout, &connect_timeout, &lease) == 0) {
-      throw Raised();
-    }
-    RedisOptions options;
-    options.host = host;
-    options.port = port;
-    options.db = db;
-    options.path = path;
-    options.username = username;
-    options.password = password;
-    options.tls = tls != 0;
-    options.ca_file = ca_file;
-    options.certificate_file = certificate_file;
-    options.key_file = key_file;
-    options.server_name = server_name;
-    options.verify = verify != 0;
-    options.timeout = seconds_of(timeout);
-    options.connect_timeout = seconds_of(connect_timeout);
-    options.lease = seconds_of(lease);
-    return make_backend(std::make_shared<RedisBackend>(std::move(options))).release();
-  });
-}
-
-PyObject* open_backend(PyObject*, PyObject* url) {
-  return guarded([&]() -> PyObject* {
-    const char* const text = PyUnicode_AsUTF8(url);
-    if (text == nullptr) throw Raised();
-    return make_backend(engine::open_backend(text)).release();
-  });
-}
+// --- What makes backends (those of the engine: stores.cpp) ---
 
 PyObject* load_plugin(PyObject*, PyObject* path) {
   return guarded([&]() -> PyObject* {
@@ -363,9 +297,6 @@ PyObject* renew_far_sides(PyObject*, PyObject*) {
 }
 
 PyMethodDef functions[] = {
-    {"file_backend", file_backend, METH_VARARGS, "(path, max_bytes, allow_shared)"},
-    {"open_backend", open_backend, METH_O, "By URL."},
-    {"redis_backend", redis_backend, METH_VARARGS, "The options of `RedisBackend`, in order."},
     {"load_plugin", load_plugin, METH_O, "A shared library; its scheme."},
     {"known_schemes", known_schemes, METH_NOARGS, "Those that `open_backend` opens."},
     {"python_backend", python_backend, METH_VARARGS, "(adapter, name, shared, adds, budget)"},
@@ -375,6 +306,12 @@ PyMethodDef functions[] = {
     {}};
 
 }  // namespace
+
+Object make_backend(std::shared_ptr<engine::Backend> backend) {
+  Object self = Object::checked(type_of_backend->tp_alloc(type_of_backend, 0));
+  new (&backend_of(self.get())) std::shared_ptr<engine::Backend>(std::move(backend));
+  return self;
+}
 
 Object stats_of_chain(const engine::Chain& chain) {
   Object all = Object::checked(PyList_New(0));
@@ -391,7 +328,8 @@ bool prepare_backends(PyObject* module) {
   type_of_backend = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&backend_spec));
   type_of_chain = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&chain_spec));
   return type_of_backend != nullptr && type_of_chain != nullptr &&
-         PyModule_AddFunctions(module, functions) == 0 && prepare_python_backend(module) &&
+         PyModule_AddFunctions(module, functions) == 0 && prepare_stores(module) &&
+         prepare_python_backend(module) &&
          PyModule_AddObjectRef(module, "FarBackend",
                                reinterpret_cast<PyObject*>(type_of_backend)) == 0 &&
          PyModule_AddObjectRef(module, "Chain", reinterpret_cast<PyObject*>(type_of_chain)) == 0;

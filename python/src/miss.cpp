@@ -74,14 +74,6 @@ bool TaskWaiter::wake() {
   return wake_future(std::exchange(future_, Kept(Object())).object());
 }
 
-void FutureWake::completed() noexcept {
-  with_interpreter([this] {
-    const Object future = std::exchange(future_, Kept(Object())).object();
-    if (future) wake_future(future);
-  });
-  release();
-}
-
 // --- The steps ---
 
 Miss::Miss(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,

@@ -12,6 +12,7 @@
 
 #include "call.hpp"
 #include "function.hpp"
+#include "loop_waker.hpp"
 #include "object.hpp"
 #include "waiting.hpp"
 
@@ -42,16 +43,6 @@ class TaskWaiter final : public engine::Counted, public engine::Waiter {
   const bool declines_;
   Told told_ = Told::nothing;
   bool gone_ = false;
-  Kept future_{Object()};
-};
-
-/// Wakes a future when an operation completes, on whatever thread. Lives as long as that may come.
-class FutureWake final : public engine::Counted, public engine::Completion {
- public:
-  void completed() noexcept override;
-  void wait_on(Object future) noexcept { future_ = Kept(std::move(future)); }
-
- private:
   Kept future_{Object()};
 };
 
@@ -114,7 +105,7 @@ class Miss {
   bool store_far(PyObject* result);
   /// Seconds to wait, if not woken before; nothing: it has ended.
   std::optional<double> step_far();
-  void wake_far(PyObject* future);
+  void wake_far(PyObject* future, PyObject* waker);
   /// The result that far tiers had, landed; none: run the body.
   Object take_far();
 

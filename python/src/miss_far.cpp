@@ -86,11 +86,11 @@ std::optional<double> Miss::step_far() {
   return std::nullopt;
 }
 
-void Miss::wake_far(PyObject* future) {
+void Miss::wake_far(PyObject* future, PyObject* waker) {
   engine::Op* const op = walk_->op();
   if (op == nullptr) return;
   if (wake_) return wake_->wait_on(Object::shared(future));
-  wake_ = engine::make_ref<FutureWake>();
+  wake_ = engine::make_ref<FutureWake>(loop_waker_of(waker));
   wake_->retain();  // For the operation, which lets go of it when it tells.
   wake_->wait_on(Object::shared(future));
   if (!op->listen(*wake_)) wake_->completed();

@@ -68,9 +68,15 @@ PyObject* step_far(PyObject* self, PyObject*) {
     return seconds ? Object::checked(PyFloat_FromDouble(*seconds)) : none();
   });
 }
-PyObject* wake_far(PyObject* self, PyObject* future) {
+PyObject* wake_far(PyObject* self, PyObject* args) {
   return on(self, [&](Miss& miss) {
-    miss.wake_far(future);
+    PyObject *future = nullptr, *waker = nullptr;
+    if (PyArg_ParseTuple(args, "OO", &future, &waker) == 0) throw Raised();
+    if (!is_loop_waker(waker)) {
+      PyErr_SetString(PyExc_TypeError, "expected a LoopWaker");
+      throw Raised();
+    }
+    miss.wake_far(future, waker);
     return none();
   });
 }
@@ -176,7 +182,8 @@ PyMethodDef methods[] = {
     {"store_far", whether_of<&Miss::store_far>, METH_O,
      "Whether they are to be given this: step_far()."},
     {"step_far", step_far, METH_NOARGS, "Seconds to wait; None: it has ended."},
-    {"wake_far", wake_far, METH_O, "Wakes this future when there is something to step through."},
+    {"wake_far", wake_far, METH_VARARGS,
+     "(future, LoopWaker): wakes it when there is something to step through."},
     {"take_far", take_far, METH_NOARGS, "(result,) that far tiers had, landed; or None."},
     {"detach", whether<&Miss::detach>, METH_NOARGS, "What runs is stored nowhere."},
     {"erase_far", whether<&Miss::erase_far>, METH_NOARGS, "Whether to step_far through that."},

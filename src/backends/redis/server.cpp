@@ -46,6 +46,16 @@ void check_options(const RedisOptions& options, const std::string& name) {
   }
 }
 
+// How many completions this thread is inside of.
+thread_local unsigned telling = 0;
+
+struct Telling {
+  Telling() noexcept { ++telling; }
+  Telling(const Telling&) = delete;
+  Telling& operator=(const Telling&) = delete;
+  ~Telling() { --telling; }
+};
+
 // A small request goes ahead of large ones.
 Traffic traffic_of(const Op& op, const Sizes& sizes) {
   const auto is_large = [&](const engine::Item& item) {
@@ -88,6 +98,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
 
  protected:
   void done() noexcept override {
+    const Telling now;
     const net::Trouble& why = trouble();
     if (why.fault == Fault::none) return finish();
     if (why.fault == Fault::timeout) {
@@ -97,6 +108,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
     exchange_.fail(server_.trouble(why), why.fault == Fault::overloaded);
   }
   void late() noexcept override {
+    const Telling now;
     if (answered_ && !exchange_.again()) return finish();
     exchange_.fail(server_.name() + ": no answer in time", false);
   }
@@ -174,6 +186,8 @@ Server::Server(RedisOptions options)
                                      [this](std::string_view name) { waits_.changed(name); })) {
   check_options(options_, name());
 }
+
+bool Server::is_telling() noexcept { return telling > 0; }
 
 Server::~Server() { delete node_.load(); }
 

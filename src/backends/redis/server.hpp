@@ -17,7 +17,8 @@
 
 namespace dcache::redis {
 
-/// Thread-safe. REQUIRES: lives as long as anybody waits for one of its operations.
+/// Thread-safe. REQUIRES: lives as long as anybody waits for one of its operations, and is not
+/// destroyed on a thread that `is_telling`.
 class Server : public std::enable_shared_from_this<Server> {
  public:
   /// Throws ConfigError.
@@ -33,6 +34,8 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Those that are due.
   void renew_leases(SteadyMoment now) noexcept;
   bool has_leases() noexcept { return !terms_.leases.empty(); }
+  /// Whether this thread is inside of a completion, with a connection to go on with after it.
+  static bool is_telling() noexcept;
 
  private:
   class OpRequest;
