@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -20,6 +19,7 @@
 #include "support/redis_client.hpp"
 #include "support/resp.hpp"
 
+#include "net/certificates.hpp"
 #include "wire/resp.hpp"
 
 namespace dcache::test {
@@ -77,19 +77,12 @@ void RedisServer::configure() const {
 }
 
 void RedisServer::make_certificates() const {
-  std::ostringstream script;
-  const std::string in = "cd '" + folder_.path() + "' && ";
-  const std::string key = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 ";
-  script << in << key << "-x509 -subj /CN=dcache-tests -keyout ca.key -out ca.crt";
-  for (const char* const who : {"server", "client"}) {
-    script << " && " << key << "-subj /CN=" << who << " -keyout " << who << ".key -out " << who
-           << ".csr && printf 'subjectAltName=DNS:localhost' > " << who
-           << ".ext && openssl x509 -req -in " << who
-           << ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile " << who
-           << ".ext -out " << who << ".crt";
-  }
-  const std::string all = '(' + script.str() + ") >/dev/null 2>&1";
-  if (std::system(all.c_str()) != 0) throw std::runtime_error("openssl made no certificates");
+  const net::test::Certificate authority("dcache-tests", "", nullptr);
+  const net::test::Certificate server("server", "DNS:localhost", &authority);
+  const net::test::Certificate client("client", "", &authority);
+  authority.write(ca(), folder_ / "ca.key");
+  server.write(folder_ / "server.crt", folder_ / "server.key");
+  client.write(client_certificate(), client_key());
 }
 
 void RedisServer::start() {
