@@ -13,8 +13,9 @@ namespace {
 constexpr std::string_view types = "+-:$_,#!=(*%~>|";
 
 bool parse_integer(std::string_view text, std::int64_t& number) noexcept {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number);
   return error == std::errc() && stop == end;
 }
 
@@ -26,8 +27,9 @@ bool is_big_number(std::string_view text) noexcept {
 bool is_real(std::string_view text) noexcept {
   if (text.starts_with('+')) text.remove_prefix(1);
   double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number);
   // Out of a double's range is a number, too; it is kept as text.
   return stop == end && error != std::errc::invalid_argument;
 }

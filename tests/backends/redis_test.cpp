@@ -275,6 +275,23 @@ TEST_P(Redis, ServesAForkedChildInTraffic) {
   for (std::thread& thread : traffic) thread.join();
 }
 
+TEST_P(Redis, IsTakenApartByAnotherThreadIfACompletionDropsIt) {
+  const auto server = serve();
+  auto backend = connect(*server);
+  backend->check();
+  const std::weak_ptr<RedisBackend> gone = backend;
+  server->freeze();
+  auto op = dcache::engine::make_op(dcache::engine::Verb::get, "a:b",
+                                    std::chrono::steady_clock::now() + 20s);
+  backend->submit(op);
+  op->abandon([dropped = std::move(backend)](dcache::engine::Op&) {});
+  op = {};
+  server->thaw();
+  EXPECT_TRUE(comes_true([&] { return gone.expired(); }));
+  EXPECT_TRUE(
+      comes_true([&] { return !contains(server->ask({"CLIENT", "LIST"}), "name=dcache"); }));
+}
+
 TEST_P(Redis, IsAMissAndNoFailureOfTheCallWhenItIsFull) {
   const auto server = serve();
   const auto f = Cache({connect(*server)}).memoize("twice", twice);

@@ -21,12 +21,13 @@ std::string token_text(std::uint64_t token) {
 
 std::uint64_t token_of(std::string_view text) noexcept {
   std::uint64_t token = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, token, 16);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, token, 16);
   return error == std::errc() && stop == end && text.size() == digits ? token : 0;
 }
 
-std::uint64_t new_token() noexcept {
+std::uint64_t new_token() {
   std::random_device chance;
   std::uint64_t token = 0;
   while (token == 0) token = std::uint64_t{chance()} << 32U | chance();

@@ -26,8 +26,8 @@ using engine::SteadyMoment;
 std::string token_text(std::uint64_t token);
 /// 0: it is none.
 std::uint64_t token_of(std::string_view text) noexcept;
-/// One that nobody has; never 0.
-std::uint64_t new_token() noexcept;
+/// One that nobody has; never 0. Throws where the machine gives no random numbers.
+std::uint64_t new_token();
 
 /// Thread-safe.
 class HeldLeases {

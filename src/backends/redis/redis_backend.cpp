@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "dcache/backends/redis.hpp"
-#include "dcache/engine/executor.hpp"
 
 #include "backends/redis/server.hpp"
 
@@ -16,13 +15,7 @@ class RedisBackend::Store final : public redis::Server {
 RedisBackend::RedisBackend(RedisOptions options)
     : store_(std::make_shared<Store>(std::move(options))) {}
 
-// A completion may drop the last reference to us, on a thread that still has to leave our
-// connection: another one takes it apart then.
-RedisBackend::~RedisBackend() {
-  if (!redis::Server::is_telling()) return;
-  auto* const store = new std::shared_ptr<Store>(std::move(store_));  // Lost, should there be none.
-  engine::background().submit([store] { delete store; });
-}
+RedisBackend::~RedisBackend() { redis::Server::let_go(std::move(store_)); }
 
 std::string RedisBackend::name() const { return store_->name(); }
 

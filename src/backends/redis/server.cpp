@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "dcache/engine/executor.hpp"
 #include "dcache/error.hpp"
 
 #include "backends/redis/renewals.hpp"
@@ -122,8 +123,8 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
       }
       server_.learn(exchange_.op());
       if (const Ref<Op> orphan = exchange_.finish()) server_.submit(orphan);
-    } catch (const std::bad_alloc&) {
-      exchange_.fail(server_.name() + ": no memory", true);
+    } catch (const std::exception& error) {
+      exchange_.fail(server_.name() + ": " + error.what(), true);
     }
   }
 
@@ -187,7 +188,16 @@ Server::Server(RedisOptions options)
   check_options(options_, name());
 }
 
-bool Server::is_telling() noexcept { return telling > 0; }
+void Server::let_go(std::shared_ptr<Server> server) noexcept {
+  if (telling == 0 || !server) return;
+  Server& last = *server;
+  last.itself_ = std::move(server);
+  try {
+    engine::background().submit([&last] { const auto dropped = std::move(last.itself_); });
+  } catch (const std::bad_alloc&) {
+    // Then it stays.
+  }
+}
 
 Server::~Server() { delete node_.load(); }
 

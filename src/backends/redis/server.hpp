@@ -17,8 +17,7 @@
 
 namespace dcache::redis {
 
-/// Thread-safe. REQUIRES: lives as long as anybody waits for one of its operations, and is not
-/// destroyed on a thread that `is_telling`.
+/// Thread-safe. REQUIRES: lives as long as anybody waits for one of its operations.
 class Server : public std::enable_shared_from_this<Server> {
  public:
   /// Throws ConfigError.
@@ -34,8 +33,9 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Those that are due.
   void renew_leases(SteadyMoment now) noexcept;
   bool has_leases() noexcept { return !terms_.leases.empty(); }
-  /// Whether this thread is inside of a completion, with a connection to go on with after it.
-  static bool is_telling() noexcept;
+  /// Drops what may be the last reference. A completion may do so, on a thread that still has to
+  /// leave the connection: another one takes it apart then.
+  static void let_go(std::shared_ptr<Server> server) noexcept;
 
  private:
   class OpRequest;
@@ -58,6 +58,7 @@ class Server : public std::enable_shared_from_this<Server> {
   const std::shared_ptr<Protocol> protocol_;
   std::atomic<net::Node*> node_{nullptr};
   std::atomic<bool> closed_{false};
+  std::shared_ptr<Server> itself_;  // On its way to who takes it apart; for good if nobody does.
 };
 
 }  // namespace dcache::redis
