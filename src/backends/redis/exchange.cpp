@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <initializer_list>
-#include <numeric>
 #include <utility>
 
 #include "backends/redis/names.hpp"
@@ -54,6 +52,13 @@ class Words {
     resp::append_word(text(), number);
     return *this;
   }
+  void name(std::string_view key) { append_name(text(), key); }
+  // Of the record and what is beside it.
+  void names(std::string_view key) {
+    for (const std::string_view suffix : {std::string_view(), watch_suffix, lease_suffix}) {
+      append_name(text(), key, suffix);
+    }
+  }
   // The one word that may be large.
   void value(std::string_view bytes, bool copied) {
     if (copied || bytes.size() <= copied_max) {
@@ -73,10 +78,9 @@ class Words {
 
 Words call(Message& out, const Script& script, std::string_view key, std::size_t arguments,
            bool with_text) {
-  const std::string name = record_name(key);
   Words words(out, 6 + arguments);
-  words << (with_text ? "EVAL" : "EVALSHA") << (with_text ? script.text : script.digest) << "3"
-        << name << name + std::string(watch_suffix) << name + std::string(lease_suffix);
+  words << (with_text ? "EVAL" : "EVALSHA") << (with_text ? script.text : script.digest) << "3";
+  words.names(key);
   return words;
 }
 
@@ -88,36 +92,38 @@ Message Exchange::write() {
   second_round_ = again();
   if (second_round_) {
     asked_ = std::exchange(retry_, {});
-  } else {
-    asked_.resize(op_->items.size());
-    std::iota(asked_.begin(), asked_.end(), std::size_t{0});
+    asks_all_ = false;
+  } else if (op_->verb() == Verb::release) {
+    drop_leases();
   }
-  if (op_->verb() == Verb::release) {  // Those that somebody here still has stay.
-    const auto others = [this](std::size_t at) {
-      Item& item = op_->items[at];
-      item.reply = Reply::done;
-      return !second_round_ && !terms_.leases.drop(item.key, item.token);
-    };
-    asked_.erase(std::remove_if(asked_.begin(), asked_.end(), others), asked_.end());
+  count_ = asks_all_ ? op_->items.size() : asked_.size();
+  constexpr std::size_t frame = 48;
+  if (count_ > 0) out.head.reserve(count_ * (op_->items.front().key.size() + frame));
+  for (std::size_t command = 0; command < count_; ++command) {
+    write_item(out, op_->items[item_of(command)], second_round_);
   }
-  for (const std::size_t at : asked_) write_item(out, op_->items[at], second_round_);
   return out;
 }
 
+// Those that somebody here has, too, stay.
+void Exchange::drop_leases() {
+  asks_all_ = false;
+  for (std::size_t at = 0; at < op_->items.size(); ++at) {
+    Item& item = op_->items[at];
+    item.reply = Reply::done;
+    if (terms_.leases.drop(item.key, item.token)) asked_.push_back(at);
+  }
+}
+
 void Exchange::write_item(Message& out, Item& item, bool with_text) const {
+  if (op_->verb() == Verb::get) return (Words(out, 2) << "GET").name(item.key);
   const Scripts& all = scripts();
   const bool copied = op_->items.size() > 1;
   const std::int64_t watch = watch_lasts.count();
   switch (op_->verb()) {
-    case Verb::get:
-      Words(out, 2) << "GET" << record_name(item.key);
+    case Verb::erase:
+      (Words(out, 4) << "UNLINK").names(item.key);
       return;
-    case Verb::erase: {
-      const std::string name = record_name(item.key);
-      Words(out, 4) << "UNLINK" << name << name + std::string(watch_suffix)
-                    << name + std::string(lease_suffix);
-      return;
-    }
     case Verb::put:
     case Verb::add: {
       Words words = call(out, op_->verb() == Verb::put ? all.put : all.add, item.key, 2, with_text);
@@ -145,21 +151,22 @@ void Exchange::write_item(Message& out, Item& item, bool with_text) const {
     case Verb::release:
       call(out, all.release, item.key, 1, with_text) << terms_.leases.lease_text(item.token);
       return;
+    case Verb::get:
     case Verb::await:  // Is no exchange (waits.hpp).
       return;
   }
 }
 
 bool Exchange::take(resp::Reply& reply) {
-  Item& item = op_->items[asked_[taken_]];
+  Item& item = op_->items[item_of(taken_)];
   if (reply.kind() != Kind::error) {
     take_item(item, reply);
   } else if (!second_round_ && reply.text().starts_with("NOSCRIPT")) {
-    retry_.push_back(asked_[taken_]);
+    retry_.push_back(item_of(taken_));
   } else {
     take_error(item, reply.text());
   }
-  return ++taken_ == asked_.size();
+  return ++taken_ == count_;
 }
 
 void Exchange::take_item(Item& item, resp::Reply& reply) {

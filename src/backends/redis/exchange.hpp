@@ -60,6 +60,7 @@ class Exchange {
   engine::Ref<engine::Op> give_up(std::string why);
 
  private:
+  void drop_leases();
   void write_item(Message& out, engine::Item& item, bool with_text) const;
   void take_item(engine::Item& item, resp::Reply& reply);
   void take_token(engine::Item& item, const resp::Reply& reply);
@@ -67,7 +68,13 @@ class Exchange {
 
   engine::Ref<engine::Op> op_;
   Terms& terms_;
+  std::size_t item_of(std::size_t command) const noexcept {
+    return asks_all_ ? command : asked_[command];
+  }
+
+  bool asks_all_ = true;            // Every item, in their order. Else:
   std::vector<std::size_t> asked_;  // Items of this round, in the order of their commands.
+  std::size_t count_ = 0;           // Of commands.
   std::size_t taken_ = 0;
   std::vector<std::size_t> retry_;  // Items whose script the server did not know.
   bool second_round_ = false;

@@ -57,15 +57,6 @@ struct Telling {
   ~Telling() { --telling; }
 };
 
-// A small request goes ahead of large ones.
-Traffic traffic_of(const Op& op, const Sizes& sizes) {
-  const auto is_large = [&](const engine::Item& item) {
-    return item.value.size() > Sizes::large || (op.verb() == Verb::get && sizes.is_large(item.key));
-  };
-  const bool large = std::any_of(op.items.begin(), op.items.end(), is_large);
-  return large ? Traffic::bulk : Traffic::small;
-}
-
 }  // namespace
 
 /// A round of an exchange on its way.
@@ -78,7 +69,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
     node_ = &node;
     Message message = exchange_.write();
     if (message.head.empty()) return finish();
-    const Traffic traffic = traffic_of(exchange_.op(), server_.sizes_);
+    const Traffic traffic = choose_traffic();
     head = std::move(message.head);
     body = message.body;
     tail = std::move(message.tail);
@@ -115,13 +106,35 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
   }
 
  private:
+  // A small request goes ahead of large ones.
+  Traffic choose_traffic() noexcept {
+    const Op& op = exchange_.op();
+    bool large = false;
+    for (const engine::Item& item : op.items) large = large || item.value.size() > Sizes::large;
+    if (op.verb() == Verb::get) {
+      place_ = Sizes::place_of(op.items.back().key);
+      large = server_.sizes_.is_large(place_);
+    }
+    return large ? Traffic::bulk : Traffic::small;
+  }
+
+  void learn() noexcept {
+    const Op& op = exchange_.op();
+    if (op.verb() == Verb::lease && server_.has_leases()) {
+      renew_leases_of(server_.shared_from_this());
+    }
+    if (op.verb() != Verb::get) return;
+    const engine::Item& last = op.items.back();
+    if (last.reply == engine::Reply::found) server_.sizes_.learn(place_, last.value.size());
+  }
+
   void finish() noexcept {
     try {
       if (exchange_.again()) {
         next_ = engine::make_ref<OpRequest>(server_, std::move(exchange_));
         return next_->send(*node_, Waiting::nobody);
       }
-      server_.learn(exchange_.op());
+      learn();
       if (const Ref<Op> orphan = exchange_.finish()) server_.submit(orphan);
     } catch (const std::exception& error) {
       exchange_.fail(server_.name() + ": " + error.what(), true);
@@ -131,8 +144,9 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
   Server& server_;
   net::Node* node_ = nullptr;
   Exchange exchange_;
-  Ref<Op> sent_;         // What its bytes lie in, after a timeout.
-  Ref<OpRequest> next_;  // Written before this request completes.
+  std::size_t place_ = 0;  // Of its function, among sizes.
+  Ref<Op> sent_;           // What its bytes lie in, after a timeout.
+  Ref<OpRequest> next_;    // Written before this request completes.
   bool answered_ = false;
 };
 
@@ -248,16 +262,6 @@ void Server::send(const Ref<Op>& op) {
   const auto request = engine::make_ref<OpRequest>(*this, Exchange(op, terms_));
   op->carried_by(*request, Ref<engine::Counted>(request));
   request->send(there, attended ? Waiting::thread : Waiting::nobody);
-}
-
-void Server::learn(const Op& op) noexcept {
-  if (op.verb() == Verb::lease && !terms_.leases.empty()) {
-    renew_leases_of(shared_from_this());
-  }
-  if (op.verb() != Verb::get) return;
-  for (const engine::Item& item : op.items) {
-    if (item.reply == engine::Reply::found) sizes_.learn(item.key, item.value.size());
-  }
 }
 
 void Server::renew_leases(SteadyMoment now) noexcept {

@@ -2,6 +2,7 @@
 /// How large the values of a function are, roughly: so that its gets go where they hold nobody up.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -16,11 +17,17 @@ class Sizes {
  public:
   static constexpr std::size_t large = std::size_t{64} << 10U;
 
-  bool is_large(std::string_view key) const noexcept {
-    return place(key).load(std::memory_order_relaxed) > large;
+  /// Of the key's function.
+  static std::size_t place_of(std::string_view key) noexcept {
+    constexpr std::size_t digest = 52;
+    return std::hash<std::string_view>()(key.substr(0, key.size() - std::min(digest, key.size()))) %
+           places;
   }
-  void learn(std::string_view key, std::size_t size) noexcept {
-    std::atomic<std::size_t>& mean = place(key);
+  bool is_large(std::size_t place) const noexcept {
+    return means_[place].load(std::memory_order_relaxed) > large;
+  }
+  void learn(std::size_t place, std::size_t size) noexcept {
+    std::atomic<std::size_t>& mean = means_[place];
     const std::size_t before = mean.load(std::memory_order_relaxed);
     const std::size_t after = before - before / 8 + size / 8;
     if (after != before) mean.store(after, std::memory_order_relaxed);
@@ -28,14 +35,6 @@ class Sizes {
 
  private:
   static constexpr std::size_t places = 256;
-
-  static std::size_t of(std::string_view key) noexcept {
-    return std::hash<std::string_view>()(key.substr(0, key.rfind(':'))) % places;
-  }
-  std::atomic<std::size_t>& place(std::string_view key) noexcept { return means_[of(key)]; }
-  const std::atomic<std::size_t>& place(std::string_view key) const noexcept {
-    return means_[of(key)];
-  }
 
   std::array<std::atomic<std::size_t>, places> means_{};
 };
