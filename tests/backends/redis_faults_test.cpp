@@ -127,11 +127,10 @@ TEST_F(RedisFaults, ConnectionsThatAreRefused) {
 TEST_F(RedisFaults, ResetsInTheMiddleOfAReply) {
   for (const std::size_t bytes : {1U, 5U, 77U, 1000U}) {
     call_through([&] {
-      std::this_thread::sleep_for(50ms);
-      proxy_.reset_after(bytes);
-      std::this_thread::sleep_for(50ms);
-      proxy_.set(Weather::fine);
-      std::this_thread::sleep_for(50ms);
+      for (int i = 0; i < 3; ++i) {
+        proxy_.reset_after(bytes);
+        std::this_thread::sleep_for(50ms);
+      }
     });
     EXPECT_TRUE(recovers()) << "after " << bytes << " bytes";
   }
@@ -195,7 +194,7 @@ TEST_F(RedisFaults, ScriptsThatAreForgotten) {
       std::this_thread::sleep_for(10ms);
     }
   });
-  EXPECT_EQ(f_.far_stats()[0].failures, 0U);
+  EXPECT_EQ(f_.far_stats()[0].failures, f_.far_stats()[0].timeouts) << "it is no failure";
   EXPECT_TRUE(recovers());
 }
 

@@ -158,7 +158,7 @@ TEST_P(Redis, WakesWhoeverWaitsForAnotherProcess) {
 TEST_P(Redis, LetsTheNextOneComputeWhenTheLeaderHasDied) {
   const auto server = serve();
   RedisOptions options = at(*server);
-  options.lease = 300ms;
+  options.lease = 900ms;
   const auto body = [](int n) {
     std::this_thread::sleep_for(60s);
     return n;
@@ -169,7 +169,7 @@ TEST_P(Redis, LetsTheNextOneComputeWhenTheLeaderHasDied) {
     _exit(0);
   }
   ASSERT_TRUE(comes_true([&] { return server->ask({"DBSIZE"}) == "3"; }));
-  std::this_thread::sleep_for(600ms);
+  std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(server->ask({"DBSIZE"}), "3") << "its lease is renewed for as long as it lives";
   ::kill(leader, SIGKILL);
   waitpid(leader, nullptr, 0);

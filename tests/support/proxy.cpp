@@ -90,8 +90,10 @@ void Proxy::carry(int client) {
   std::array<char, 65536> bytes{};
   while (goes_on && !stop_) {
     const Weather weather = weather_;
-    if (weather == Weather::broken || weather == Weather::refusing) reset(client);
-    if (weather == Weather::broken || weather == Weather::refusing) break;
+    if (weather == Weather::refusing) {
+      reset(client);
+      break;
+    }
     if (weather == Weather::stalled) {
       std::this_thread::sleep_for(std::chrono::milliseconds(look_ms));
       continue;
@@ -117,7 +119,6 @@ bool Proxy::carry_reply(int client, const char* bytes, std::size_t size) {
     send_all(client, bytes, left);
     reset(client);
     reset_after_ = SIZE_MAX;
-    weather_ = Weather::broken;
     return false;
   }
   if (left != SIZE_MAX) reset_after_ = left - size;

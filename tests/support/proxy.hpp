@@ -15,8 +15,7 @@ enum class Weather : std::uint8_t {
   stalled,   ///< Neither direction is read any more: half-open, as after a cable was pulled.
   deaf,      ///< What the client sends gets lost.
   dripping,  ///< Replies come byte by byte, one each millisecond.
-  broken,    ///< Connections are reset, in the middle of a reply if there is one.
-  refusing,  ///< Connections are reset as soon as they are made.
+  refusing,  ///< Connections are reset, new ones as soon as they are made.
 };
 
 /// On loopback. Thread-safe.
@@ -30,7 +29,7 @@ class Proxy {
 
   std::uint16_t port() const noexcept { return port_; }
   void set(Weather weather) noexcept { weather_ = weather; }
-  /// Replies are cut by a reset behind so many of their bytes, once; `broken` from then on.
+  /// Behind so many bytes of replies their connection is reset, once.
   void reset_after(std::size_t bytes) noexcept { reset_after_ = bytes; }
 
  private:
