@@ -63,6 +63,7 @@ struct FarBatch::UnderWay {
   explicit UnderWay(std::vector<Joint> asked) : joints(std::move(asked)) {
     for (Joint& joint : joints) {
       joint.op = unite(joint);
+      joint.op->attend();
       joint.backend->submit(joint.op);
     }
   }

@@ -178,12 +178,15 @@ TEST(Node, WhatIsAbandonedIsLateOnceAndNeverDone) {
 TEST(Node, WhoDoesNotWaitIsToldAtTheDeadline) {
   Pair pair;
   pair.server->freeze(true);
-  const auto request = echo("x", 50ms);
-  pair.node().submit(request, Waiting::nobody);
-  EXPECT_TRUE(eventually([&] { return request->completed(); }, 5s));
-  EXPECT_EQ(request->fault(), Fault::timeout);
+  const std::array<Ref<Echo>, 3> three{echo("x", 50ms), echo("y", 150ms), echo("z", 100ms)};
+  for (const auto& each : three) pair.node().submit(each, Waiting::nobody);
+  for (const auto& each : three) {
+    EXPECT_TRUE(eventually([&] { return each->completed(); }, 5s));
+    EXPECT_EQ(each->fault(), Fault::timeout);
+    EXPECT_EQ(each->times_late, 0);
+  }
   pair.server->freeze(false);
-  EXPECT_TRUE(eventually([&] { return request->times_late == 1; }));
+  for (const auto& each : three) EXPECT_TRUE(eventually([&] { return each->times_late == 1; }));
 }
 
 TEST(Node, AFrozenServerIsFoundOutAndAllThatWaitForItFail) {
