@@ -101,6 +101,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
   }
   void late() noexcept override {
     const Telling now;
+    const Ref<Op> sent = std::exchange(sent_, {});  // It keeps this alive, as this has kept it.
     if (answered_ && !exchange_.again()) return finish();
     exchange_.fail(server_.name() + ": no answer in time", false);
   }
