@@ -197,6 +197,10 @@ def _text(name, value):
         raise ConfigError(f"dcache: {name} is a {type(value).__name__}; expected text")
     if "\0" in value:
         raise ConfigError(f"dcache: {name} has a NUL character in it")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # It holds the text, which may be a password.
+        raise ConfigError(f"dcache: {name} has half of a surrogate pair in it") from None
     return value
 
 

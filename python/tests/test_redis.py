@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 
 import pytest
 from dcache import ConfigError, InvalidationError, TierError, UsageError, dcache
@@ -186,11 +187,20 @@ def test_a_unix_socket_does(server):
         {"host": 7}, {"host": ""}, {"port": 0}, {"port": 70_000}, {"port": "6379"}, {"db": -1},
         {"db": True}, {"timeout": 0}, {"timeout": "soon"}, {"lease": 0.001}, {"password": b"x"},
         {"username": "alone"}, {"key_file": "alone"}, {"path": 7}, {"host": "a\0b"},
+        {"host": "cache:7000"}, {"host": "a b"}, {"host": "a\nb"}, {"password": "secret\ud800"},
+        {"host": "redis://app:secret@cache:7000/3"}, {"host": "app:secret@cache"},
     ],
 )  # fmt: skip
 def test_what_can_never_work_is_refused_at_once(options):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as refused:
         RedisBackend(**options)
+    assert "secret" not in "".join(traceback.format_exception_only(refused.value))
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "10.0.0.7", "cache_1.example"])
+def test_a_host_is_a_name_or_an_address(host):
+    assert host in repr(RedisBackend(host))
 
 
 def test_it_says_where_it_is_and_not_who_logs_in():

@@ -53,6 +53,12 @@ std::shared_ptr<Backend> open_redis(Url url) {
     options.path = url.path;
     db = url.take("db", "0");
   } else {
+    if (url.path.find('@') != std::string::npos) {  // Not shown: there may be a password before it.
+      throw ConfigError("dcache: the URL \"" + url.scheme +
+                        ":...\" has its login in its path; expected " + url.scheme +
+                        "://user:password@host:6379/0, with '/' and '?' of a password as %2F and "
+                        "%3F");
+    }
     if (!url.host.empty()) options.host = url.host;
     if (!url.port.empty()) {
       options.port = static_cast<std::uint16_t>(whole(url, "port", url.port, 65'535));

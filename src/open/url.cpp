@@ -41,6 +41,19 @@ bool is_scheme(std::string_view text) noexcept {
   });
 }
 
+// A '/' or a '?' in a login ends it too early. What was read is wrong then, and shown nowhere: it
+// may be of a password.
+void refuse_torn_login(std::string_view scheme, std::string_view authority,
+                       std::string_view beyond) {
+  if (authority.find_first_of(":@") == std::string_view::npos ||
+      beyond.find('@') == std::string_view::npos) {
+    return;
+  }
+  throw ConfigError("dcache: the URL \"" + std::string(scheme) +
+                    "://...\" has a '@' after a '/' or a '?': in a user name or password write "
+                    "these as %2F and %3F, and a '@' of a path or an option as %40");
+}
+
 void parse_authority(std::string_view text, Url& url) {
   const std::size_t at = text.rfind('@');
   if (at != std::string_view::npos) {
@@ -77,7 +90,9 @@ Url Url::parse(std::string_view text) {
   if (hierarchy.starts_with("//")) {
     hierarchy.remove_prefix(2);
     const std::size_t slash = std::min(hierarchy.find('/'), hierarchy.size());
-    parse_authority(hierarchy.substr(0, slash), url);
+    const std::string_view authority = hierarchy.substr(0, slash);
+    refuse_torn_login(url.scheme, authority, text.substr(url.scheme.size() + 3 + slash));
+    parse_authority(authority, url);
     hierarchy.remove_prefix(slash);
   }
   url.path = unescaped(hierarchy);

@@ -91,7 +91,12 @@ TEST(Urls, AreTakenApart) {
 
 TEST(Urls, NeverPutASecretIntoAMessage) {
   for (const char* text :
-       {"me:secret@host/0", "nowhere://me:secret@host/0", "file://me:secret@/x?y=1"}) {
+       {"me:secret@host/0", "nowhere://me:secret@host/0", "file://me:secret@/x?y=1",
+        // A password that is not escaped.
+        "redis://me:secret/1@host/0", "redis://me:12/secret@host:6379", "redis://me:12?secret@host",
+        "redis://me:12?a=secret@host", "redis://me:a@b/secret@host", "redis://secret/1@host",
+        // A slash too few.
+        "redis:me:secret@host", "redis:/me:secret@host/0", "rediss:/me:secret@host/0"}) {
     try {
       open_backend(text);
       FAIL() << text;

@@ -2,6 +2,7 @@
 #include "backends/redis/server.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,8 +29,23 @@ std::string name_of(const RedisOptions& options) {
   return (options.tls ? "rediss://" : "redis://") + endpoint.name() + '/' + db;
 }
 
+// A URL in place of a host may hold a password: it gets no farther, and is not shown.
+bool may_be_host(std::string_view host) noexcept {
+  const bool ipv6 = std::count(host.begin(), host.end(), ':') > 1;
+  return std::all_of(host.begin(), host.end(), [&](char letter) {
+    const auto byte = static_cast<unsigned char>(letter);
+    return byte > ' ' && byte != 0x7F && letter != '/' && letter != '@' && (ipv6 || letter != ':');
+  });
+}
+
 void check_options(const RedisOptions& options, const std::string& name) {
   using namespace std::chrono_literals;
+  if (options.path.empty() && !may_be_host(options.host)) {
+    throw ConfigError(
+        "dcache: the host of a Redis is no name and no address; expected one such as "
+        "cache.example, 10.0.0.7 or ::1, with its port apart from it (what is written as a URL "
+        "goes to dcache(...) itself)");
+  }
   const auto refuse = [&](const std::string& what) {
     throw ConfigError("dcache: " + what + " of " + name);
   };
