@@ -66,6 +66,9 @@ Object attribute(PyObject* object, const char* name) {
 bool is_plain(Py_UCS4 kind) noexcept {
   return kind != 0 && kind < 128 && std::strchr("biufcmMSU", static_cast<int>(kind)) != nullptr;
 }
+std::size_t item_size(PyObject* dtype) {
+  return PyLong_AsSize_t(attribute(dtype, "itemsize").get());
+}
 Py_UCS4 kind_of(PyObject* dtype) { return PyUnicode_READ_CHAR(attribute(dtype, "kind").get(), 0); }
 
 // An array as `__array_struct__` shows it (the array interface of NumPy, for C): one attribute
@@ -133,18 +136,15 @@ void write_dimensions(ByteBuffer& out, const Shown& shown) {
   for (int i = 0; i < shown.dimensions(); ++i) out.head(Major::natural, shown.length(i));
 }
 
-void write_bytes(ByteBuffer& out, const Object& bytes) {
-  out.run(Major::bytes, PyBytes_AS_STRING(bytes.get()),
-          static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())));
-}
-
 // The items in this order; by a copy where they do not lie together.
 void write_items(ByteBuffer& out, PyObject* array, const Shown& shown, bool fortran_order) {
   if (fortran_order ? shown.in_fortran_order() : shown.in_c_order()) {
     return out.run(Major::bytes, shown.data(), shown.bytes());
   }
-  write_bytes(
-      out, Object::checked(PyObject_CallMethod(array, "tobytes", "s", fortran_order ? "F" : "C")));
+  const Object bytes =
+      Object::checked(PyObject_CallMethod(array, "tobytes", "s", fortran_order ? "F" : "C"));
+  out.run(Major::bytes, PyBytes_AS_STRING(bytes.get()),
+          static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())));
 }
 
 bool write_array(ByteBuffer& out, PyObject* array, bool key) {
@@ -176,10 +176,12 @@ bool write_scalar(ByteBuffer& out, PyObject* scalar) {
   const Object dtype = attribute(scalar, "dtype");
   if (!is_plain(kind_of(dtype.get()))) return false;
   const Object bytes = Object::checked(PyObject_CallMethod(scalar, "tobytes", nullptr));
+  const bool empty = item_size(dtype.get()) == 0;  // Though `tobytes` of `numpy.str_("")` has some.
   out.head(Major::tag, cbor::scalar_tag);
   out.head(Major::array, 2);
   write_text(out, attribute(dtype.get(), "str").get());
-  write_bytes(out, bytes);
+  out.run(Major::bytes, PyBytes_AS_STRING(bytes.get()),
+          empty ? 0 : static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())));
   return true;
 }
 
@@ -249,7 +251,7 @@ Object make_array(PyObject* dtype, PyObject* dimensions, bool fortran_order,
                   std::string_view bytes) {
   const Numpy* const known = numpy();
   if (known == nullptr) return Object();
-  const std::size_t item = PyLong_AsSize_t(attribute(dtype, "itemsize").get());
+  const std::size_t item = item_size(dtype);
   Object flat;
   if (dimensions == nullptr) {
     if (item == 0 || bytes.size() % item != 0) return Object();
@@ -260,7 +262,13 @@ Object make_array(PyObject* dtype, PyObject* dimensions, bool fortran_order,
   }
   static PyObject* const orders[] = {PyUnicode_InternFromString("C"),
                                      PyUnicode_InternFromString("F")};
-  PyObject* const arguments[] = {dimensions, dtype, orders[fortran_order ? 1 : 0]};
+  PyObject* const order = orders[fortran_order ? 1 : 0];
+  // Of items without bytes, such as those of `<U0`, `empty` would make some of one character.
+  if (item == 0) {
+    return Object::owned(PyObject_CallFunction(known->array, "OOOiOO", dimensions, dtype, Py_None,
+                                               0, Py_None, order));
+  }
+  PyObject* const arguments[] = {dimensions, dtype, order};
   Object array = Object::owned(PyObject_Vectorcall(known->empty, arguments, 3, nullptr));
   if (array && !bytes.empty())
     copy(static_cast<char*>(Shown(array.get()).data()), bytes.data(), bytes.size());
