@@ -16,6 +16,7 @@ void FarBatch::submit(Backend& backend, bool batches, const Ref<Op>& op) {
   };
   auto joint = std::find_if(asked_.begin(), asked_.end(), fits);
   if (joint == asked_.end()) joint = asked_.insert(joint, {&backend, op->verb(), {}});
+  if (!joint->shares.empty()) op->follow();
   joint->shares.push_back({stepping_, op});
 }
 

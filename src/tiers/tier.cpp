@@ -30,13 +30,15 @@ bool Tier::settle(const Op& op, const ChainOptions& chain) {
   const SteadyMoment now = std::chrono::steady_clock::now();
   const bool completed = op.completed();
   if (completed && op.trouble().empty()) {
-    breaker_.succeeded(now);
+    if (!op.follows()) breaker_.succeeded(now);
     return true;
   }
   count(meter.failures);
   if (!completed) count(meter.timeouts);
   if (completed && op.refused()) throw ConfigError(op.trouble());
-  if (completed && op.reachable()) {
+  if (op.follows()) {
+    // The breaker counts what the store was asked, not for how many.
+  } else if (completed && op.reachable()) {
     breaker_.succeeded(now);
   } else {
     breaker_.failed(now);

@@ -162,6 +162,20 @@ TEST_F(FarBatches, WaitForATierNoLongerThanOneCallWould) {
   store->release();  // Late answers are nobody's.
 }
 
+TEST_F(FarBatches, CountOneFailureOfATierAsOne) {
+  const auto store = std::make_shared<Store>();
+  const auto function = function_over({store});
+  fill(function, 0, 1);  // Its mark is known from here on.
+  store->set(Temper::slow);
+  for (int n = 0; n < 30; ++n) ask(function, n);
+
+  go();
+
+  EXPECT_EQ(function->chain().stats()[0].timeouts, 30U);
+  EXPECT_STREQ(function->chain().stats()[0].breaker, "closed");
+  store->release();
+}
+
 TEST_F(FarBatches, EraseAgainWhatIsFilledAfterAnInvalidation) {
   const auto near = std::make_shared<Store>("near"), far = std::make_shared<Store>("far");
   const auto function = function_over({near, far});

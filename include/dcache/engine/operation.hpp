@@ -124,6 +124,9 @@ class Op final : public Counted {
 
   /// Before it is submitted.
   void attend() noexcept { attended_ = true; }
+  /// It is part of a joint operation, and not the first part: that one tells how the store is.
+  void follow() noexcept { follows_ = true; }
+  bool follows() const noexcept { return follows_; }
   bool completed() const noexcept { return state_.load(std::memory_order_acquire) == finished; }
   /// Why it failed; empty if it did not. REQUIRES: completed.
   const std::string& trouble() const noexcept { return trouble_; }
@@ -152,6 +155,7 @@ class Op final : public Counted {
   Carrier* carrier_ = nullptr;
   Ref<Counted> carrier_alive_;
   bool attended_ = false;
+  bool follows_ = false;
   std::string trouble_;
   bool refused_ = false;
   bool reachable_ = true;
