@@ -68,6 +68,7 @@ PUBLIC = {
     """,
     "flight": """
         engine/coalesce
+        engine/idle_flights
         engine/context
         engine/flight
         engine/flight_table

@@ -8,6 +8,7 @@ for each other.
 
 import asyncio
 import itertools
+import time
 
 from ._async import LANDED, LEAD, WAIT, _reset, _running_loop, _walk
 from ._engine import inside
@@ -26,13 +27,13 @@ def start(function, waits, before, iterables, same):
 def _map(function, calls, same):
     results = []
     while chunk := list(itertools.islice(calls, AT_ONCE)):
-        batch = _Batch(function, chunk, same)
+        batch = _Batch()
         try:
-            if misses := batch.begin():
+            batch.join(function, chunk, same)
+            if misses := batch.begin(together=True):
                 misses[0].gather(misses[1:])
                 misses[0].drive_far()
-            for at, miss in batch.missing():
-                batch.results[at] = _compute(miss)
+            batch.compute()
         finally:
             batch.end()
         for at in batch.later:
@@ -44,27 +45,41 @@ def _map(function, calls, same):
 async def _map_async(function, calls, same):
     results = []
     while chunk := list(itertools.islice(calls, AT_ONCE)):
-        batch = _Batch(function, chunk, same)
-        try:
-            if misses := batch.begin():
-                misses[0].gather(misses[1:])
-                await _walk(misses[0])
-            await _gather(batch, {at: _compute_async(miss) for at, miss in batch.missing()})
-        finally:
-            batch.end()
-        await _gather(batch, {at: function(*chunk[at], **same) for at in batch.later})
-        results += batch.results
+        results += await _map_some(function, chunk, same)
     return results
 
 
-async def _gather(batch, coroutines):
+async def _map_some(function, calls, same):
+    batch = _Batch()
+    try:
+        batch.join(function, calls, same)
+        if misses := batch.begin(together=False):
+            misses[0].gather(misses[1:])
+            await _walk(misses[0])
+        missing = dict(batch.missing())
+        if _running_loop() is None:  # One after the other; a body may ask for one that comes later.
+            batch.later += missing
+        else:
+            marks = batch.marks
+            await _gather(batch, missing, lambda at: _compute_async(missing[at], marks[at]))
+    finally:
+        batch.end()
+    await _gather(batch, batch.later, lambda at: function(*calls[at], **same))
+    return batch.results
+
+
+async def _gather(batch, places, call):
     """Side by side where there is a loop for it. What the first of them raised is raised."""
     if _running_loop() is None:
-        for at, coroutine in coroutines.items():
-            batch.results[at] = await coroutine
+        for at in places:
+            batch.results[at] = await call(at)
         return
-    said = await asyncio.gather(*coroutines.values(), return_exceptions=True)
-    for at, result in zip(coroutines, said, strict=True):
+
+    async def run(at):
+        return await call(at)
+
+    said = await asyncio.gather(*map(run, places), return_exceptions=True)
+    for at, result in zip(places, said, strict=True):
         if isinstance(result, BaseException):
             raise result
         batch.results[at] = result
@@ -73,11 +88,16 @@ async def _gather(batch, coroutines):
 class _Batch:
     """Calls that are looked for together."""
 
-    def __init__(self, function, calls, same):
-        self.results = [None] * len(calls)
+    def __init__(self):
+        self.results = []
         self.later = []  # Others compute them, or they are no simple misses.
+        self.marks = {}  # For the context of a body.
         self._leads = []
         self._tokens = []
+
+    def join(self, function, calls, same):
+        """What is there are results. Of the rest those that nobody computes are led."""
+        self.results = [None] * len(calls)
         for at, arguments in enumerate(calls):
             tried = function._try(*arguments, **same)
             if tried is None:
@@ -98,15 +118,17 @@ class _Batch:
                 miss.leave()
             self.later.append(at)
 
-    def begin(self):
-        """Those to be looked for. A body that runs is inside of all of them."""
+    def begin(self, *, together):
+        """Those to be looked for. together: a body that runs is inside of all of them."""
         begun = []
         for at, miss in self._leads:
             mark = miss.begin()
             if mark is None:
                 self.results[at] = miss.result()
                 continue
-            self._tokens.append(inside.set(mark))
+            self.marks[at] = mark
+            if together:
+                self._tokens.append(inside.set(mark))
             begun.append((at, miss))
         self._leads = begun
         return [miss for _, miss in begun if miss.look_far(False)]
@@ -125,6 +147,26 @@ class _Batch:
                 missing.append((at, miss))
         return missing
 
+    def compute(self):
+        """What is missing, one after the other. REQUIRES: the look has ended.
+
+        Somebody who waits for one computes it himself: all that come before it may take long. So
+        does a body that asks for one.
+        """
+        missing, looked = self.missing(), time.monotonic()
+        idle = [miss for _, miss in reversed(missing)]
+        for at, miss in missing:
+            idle.pop()
+            if not miss.leads():
+                self.later.append(at)
+                continue
+            self.results[at] = _compute(miss, idle)
+            if (now := time.monotonic()) > looked + 0.001:
+                looked = now
+                for each in idle:
+                    if each.awaited():
+                        each.give_up()
+
     def end(self):
         """The flights that are led still are handed on."""
         for _, miss in self._leads:
@@ -133,9 +175,9 @@ class _Batch:
             _reset(self._tokens.pop())
 
 
-def _compute(miss):
+def _compute(miss, idle):
     try:
-        result = miss.body()
+        result = miss.body_before(idle)
         if miss.store_far(result):
             miss.drive_far()
     except BaseException as error:
@@ -146,11 +188,15 @@ def _compute(miss):
     return miss.land(result)
 
 
-async def _compute_async(miss):
+async def _compute_async(miss, mark):
+    token = inside.set(mark)
     try:
-        result = await miss.body()
-        if miss.store_far(result):
-            await _walk(miss)
+        try:
+            result = await miss.body()
+            if miss.store_far(result):
+                await _walk(miss)
+        finally:
+            _reset(token)
     except BaseException as error:
         stale = miss.fail(error)
         if stale is None:

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "dcache/engine/idle_flights.hpp"
+
 #include "errors.hpp"
 #include "failure.hpp"
 #include "solo.hpp"
@@ -199,6 +201,33 @@ Object Miss::body() {
   return Object::checked(call_.run());
 }
 
+namespace {
+
+class IdleMisses final : public engine::IdleFlights {
+ public:
+  explicit IdleMisses(PyObject* misses) noexcept : misses_(misses) {}
+
+ private:
+  bool let_go() noexcept override {
+    bool any = false;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(misses_); ++i) {
+      Miss& miss = miss_of(PyList_GET_ITEM(misses_, i));
+      any = miss.leads() || any;
+      miss.give_up();
+    }
+    return any;
+  }
+
+  PyObject* const misses_;
+};
+
+}  // namespace
+
+Object Miss::body_before(PyObject* idle) {
+  const IdleMisses these(idle);
+  return body();
+}
+
 Object Miss::land(PyObject* result) {
   ran();
   if (is_once_only(result)) {
@@ -294,6 +323,7 @@ void Miss::ran() noexcept {
 // Somebody may have given up for a runner whose loop was closed.
 void Miss::give_up() noexcept {
   if (mark_) end_mark(mark_.get());
+  drop_walk();   // It refers to the next.
   far_.reset();  // With its lease: who goes on takes one of his own.
   if (gone_ && *gone_) leadership_.resign();
   leadership_ = engine::Leadership<Running>();

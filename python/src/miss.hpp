@@ -86,6 +86,8 @@ class Miss {
   Object begin();
   /// The body, called.
   Object body();
+  /// The same, with these misses (a list) led on this thread, too: those that are to come.
+  Object body_before(PyObject* idle);
   Object land(PyObject* result);
 
   // Far tiers, between `begin` and `body`, and between `body` and `land`.
@@ -100,6 +102,9 @@ class Miss {
   void drive_far();
   /// Another process computes it.
   bool busy_far() const noexcept { return far_ && far_->busy(); }
+  bool leads() const noexcept { return static_cast<bool>(leadership_); }
+  /// Somebody in this process waits for what it leads.
+  bool awaited() const noexcept { return leads() && leadership_.flight()->waiters() > 0; }
   /// Whoever waits leads.
   void give_up() noexcept;
   bool store_far(PyObject* result);

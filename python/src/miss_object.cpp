@@ -59,6 +59,9 @@ PyObject* begin(PyObject* self, PyObject*) {
 PyObject* body(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return miss.body(); });
 }
+PyObject* body_before(PyObject* self, PyObject* idle) {
+  return on(self, [&](Miss& miss) { return miss.body_before(idle); });
+}
 PyObject* land(PyObject* self, PyObject* result) {
   return on(self, [&](Miss& miss) { return miss.land(result); });
 }
@@ -104,6 +107,12 @@ PyObject* drive_far(PyObject* self, PyObject*) {
 }
 PyObject* busy_far(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return truth(miss.busy_far()); });
+}
+PyObject* leads(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return truth(miss.leads()); });
+}
+PyObject* awaited(PyObject* self, PyObject*) {
+  return on(self, [](Miss& miss) { return truth(miss.awaited()); });
 }
 PyObject* give_up(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) {
@@ -173,11 +182,15 @@ PyMethodDef methods[] = {
     {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
     {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
     {"body", body, METH_NOARGS, "Calls the body."},
+    {"body_before", body_before, METH_O,
+     "Calls the body. What it asks for may be among these misses, a list: they are given up then."},
     {"look_far", look_far, METH_O,
      "Whether far tiers are to be asked: step_far(). The argument: whether to wait for others."},
     {"gather", gather, METH_O, "The way of these misses is part of its own."},
     {"drive_far", drive_far, METH_NOARGS, "Steps to the end, on this thread."},
     {"busy_far", busy_far, METH_NOARGS, "Whether another process computes it."},
+    {"leads", leads, METH_NOARGS, "Whether it was not given up."},
+    {"awaited", awaited, METH_NOARGS, "Whether somebody in this process waits for it."},
     {"give_up", give_up, METH_NOARGS, "Whoever waits leads."},
     {"store_far", whether_of<&Miss::store_far>, METH_O,
      "Whether they are to be given this: step_far()."},

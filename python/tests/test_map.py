@@ -2,10 +2,12 @@
 """`f.map(...)`: what many calls return, and that each far tier is asked once for them."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 
 import pytest
 from dcache import MISSING, UnkeyableError, dcache
@@ -249,15 +251,91 @@ def test_arguments_that_no_key_can_be_made_of_are_refused_as_of_a_call():
     assert f(1) == 1
 
 
-def test_a_body_may_call_what_is_being_mapped_over():
+def test_nobody_waits_for_what_was_to_be_mapped_before_an_argument_was_refused():
+    def key(n):
+        if n == 2:
+            raise LookupError(n)
+        return n
+
+    @dcache(multiple=[InMemoryBackend(), Store()], name="f", key=key)
+    def f(n):
+        return n
+
+    with pytest.raises(LookupError) as kept:
+        f.map([0, 1, 2])
+    other = threading.Thread(target=f, args=(1,), daemon=True)
+    other.start()
+    other.join(10)  # Not until its flight times out.
+    assert not other.is_alive()
+    del kept
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_without_a_loop_no_coroutine_is_left_behind_when_one_raises():
+    @dcache(multiple=[InMemoryBackend(), Store()], name="picky")
+    async def picky(n):
+        if n == 1:
+            raise LookupError(n)
+        return n
+
+    walk = picky.map(range(4))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(LookupError):
+            walk.send(None)
+        del walk
+        gc.collect()
+    assert [str(each.message) for each in said] == []
+
+
+def test_who_waits_for_one_result_does_not_wait_for_all_that_come_before_it():
+    begun, there, ran = threading.Event(), threading.Event(), []
+
+    @dcache(multiple=[InMemoryBackend(), Store()], name="slow")
+    def slow(n):
+        begun.set()
+        if n != 60:
+            there.wait(0.05)
+        ran.append(n)
+        return n
+
+    def ask():
+        begun.wait(10)
+        slow(60)
+        there.set()
+
+    other = threading.Thread(target=ask)
+    other.start()
+    assert slow.map(range(61)) == list(range(61))
+    other.join()
+    assert sorted(ran) == list(range(61))
+    assert ran[-1] != 60
+
+
+@pytest.mark.parametrize("numbers", [range(20), range(19, -1, -1)], ids=["up", "down"])
+def test_a_body_that_calls_what_is_being_mapped_over_runs_once_for_each(numbers):
     ran = []
 
     @dcache(multiple=[InMemoryBackend(), Store()], name="fib")
     def fib(n):
         ran.append(n)
-        return n if n < 2 else fib(n - 1) + fib(n - 2)
+        return n if n < 2 else fib(n - 1) + sum(fib.map([n - 2]))
 
-    assert fib.map([6, 5, 4]) == [8, 5, 3]
+    assert fib.map(numbers)[-1] == fib(numbers[-1])
+    assert sorted(ran) == list(range(20))
+
+
+def test_so_does_one_of_a_coroutine_function():
+    ran = []
+
+    @dcache(multiple=[InMemoryBackend(), Store()], name="fib")
+    async def fib(n):
+        ran.append(n)
+        await asyncio.sleep(0)
+        return n if n < 2 else await fib(n - 1) + sum(await fib.map([n - 2]))
+
+    assert asyncio.run(fib.map(range(19, -1, -1)))[0] == 4181
+    assert sorted(ran) == list(range(20))
 
 
 def test_threads_that_map_over_the_same_calls_in_another_order_do_not_wait_for_each_other():

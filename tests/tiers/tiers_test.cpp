@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -180,6 +181,29 @@ TEST(FarTiers, LetTwoThreadsMapTheSameCallsInAnotherOrder) {
   EXPECT_EQ(f.stats().misses, 100U);
 }
 
+TEST(FarTiers, LetWhoWaitsForOneOfManyComputeIt) {
+  std::promise<void> begins, has;
+  const std::shared_future<void> there = has.get_future().share();
+  std::atomic<int> last{0};
+  std::vector<int> calls;
+  for (int n = 0; n <= 60; ++n) calls.push_back(n);
+  const auto f = Cache({"memory:", std::make_shared<Store>()}).memoize("slow", [&](int n) {
+    if (n == 0) begins.set_value();
+    if (n != 60) there.wait_for(50ms);
+    last = n;
+    return n;
+  });
+  std::thread other([&] {
+    begins.get_future().wait();
+    f(60);
+    has.set_value();
+  });
+  EXPECT_EQ(f.map(calls), calls);
+  other.join();
+  EXPECT_EQ(f.stats().misses, 61U);
+  EXPECT_NE(last, 60);  // It did not wait for all that come before it.
+}
+
 TEST(FarTiers, LetABodyAskForWhatIsBeingMappedOver) {
   const auto store = std::make_shared<Store>();
   const auto self = std::make_shared<std::optional<dcache::Memoized<int(int)>>>();
@@ -187,6 +211,7 @@ TEST(FarTiers, LetABodyAskForWhatIsBeingMappedOver) {
     return n == 0 ? 0 : n + (**self)(n - 1);
   });
   EXPECT_EQ((*self)->map(std::vector{3, 2, 1}), (std::vector{6, 3, 1}));
+  EXPECT_EQ((*self)->stats().misses, 4U);
   self->reset();
 }
 

@@ -17,6 +17,7 @@
 
 #include "dcache/engine/context.hpp"
 #include "dcache/engine/flights.hpp"
+#include "dcache/engine/idle_flights.hpp"
 #include "dcache/engine/waiter.hpp"
 
 namespace dcache::engine {
@@ -187,6 +188,7 @@ Answer<Flights> coalesce_with(Flights& flights, const Call& call, const FlightLi
                          limits);
     }
     const Waited waited = wait(*joined.flight);
+    if (waited == Waited::compute_through && IdleFlights::let_go_of_all()) continue;
     auto answer = after_waiting(waited, flights, std::move(joined.flight), call, limits);
     if (answer) return std::move(*answer);
   }

@@ -173,6 +173,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   void map_some(const std::vector<Key>& calls, std::vector<std::optional<Given>>& results,
                 std::size_t begin, std::size_t end);
   void look_together(std::deque<Led>& led);
+  class Idle;
   Given land(Led& led);
 
   /// Runs the body on arguments that somebody else owns.

@@ -7,6 +7,7 @@
 
 #include "dcache/engine/coalesce.hpp"
 #include "dcache/engine/far_batch.hpp"
+#include "dcache/engine/idle_flights.hpp"
 #include "dcache/engine/memo.hpp"
 
 namespace dcache::engine {
@@ -40,6 +41,41 @@ std::vector<typename Memo<R, P...>::Given> Memo<R, P...>::map(const std::vector<
   return results;
 }
 
+// Those whose bodies have not begun.
+template <class R, class... P>
+class Memo<R, P...>::Idle final : public IdleFlights {
+ public:
+  explicit Idle(std::deque<Led>& led) noexcept : led_(led) {}
+
+  /// The next one is about to run. None: that was the last.
+  Led* next() noexcept { return next_ < led_.size() ? &led_[next_++] : nullptr; }
+  /// Who waits for one computes it, rather than wait until all before it are computed.
+  void let_go_of_awaited() noexcept {
+    let_go_if([](const Led& each) { return each.leadership.flight()->waiters() > 0; });
+  }
+
+ private:
+  bool let_go() noexcept override {
+    return let_go_if([](const Led&) { return true; });
+  }
+  template <class Condition>
+  bool let_go_if(const Condition& condition) noexcept {
+    bool any = false;
+    for (std::size_t i = next_; i < led_.size(); ++i) {
+      Led& each = led_[i];
+      if (!each.leadership || !condition(each)) continue;
+      each.walk.reset();
+      each.flown.far.reset();  // With its lease: who goes on takes one of his own.
+      each.leadership = {};
+      any = true;
+    }
+    return any;
+  }
+
+  std::deque<Led>& led_;
+  std::size_t next_ = 0;
+};
+
 // What is there, fresh or stale, and what others compute is left out. Nobody waits while he leads:
 // two threads, or processes, that map the same calls in another order cannot wait for each other.
 template <class R, class... P>
@@ -65,8 +101,18 @@ void Memo<R, P...>::map_some(const std::vector<Key>& calls,
   look_together(led);
   const Context::Adopt inside(context);
   for (Led& each : led) {
-    if (!each.flown.far->busy() || each.found) results[each.at] = land(each);
-    each.leadership = {};  // Busy: another process computes it, and who waits here asks anew.
+    if (each.found) results[each.at] = land(each);
+  }
+  Idle idle(led);
+  SteadyTime looked = limits().now();
+  while (Led* const each = idle.next()) {
+    if (!each->leadership) continue;  // It has landed, or was let go of.
+    if (!each->flown.far->busy()) results[each->at] = land(*each);
+    each->leadership = {};  // Busy: another process computes it, and who waits here asks anew.
+    const SteadyTime now = limits().now();
+    if (now < looked + std::chrono::milliseconds(1)) continue;
+    looked = now;
+    idle.let_go_of_awaited();
   }
 }
 
