@@ -93,7 +93,7 @@ class _Batch:
         self.later = []  # Others compute them, or they are no simple misses.
         self.marks = {}  # For the context of a body.
         self._leads = []
-        self._tokens = []
+        self._token = None
 
     def join(self, function, calls, same):
         """What is there are results. Of the rest those that nobody computes are led."""
@@ -127,10 +127,11 @@ class _Batch:
                 self.results[at] = miss.result()
                 continue
             self.marks[at] = mark
-            if together:
-                self._tokens.append(inside.set(mark))
             begun.append((at, miss))
         self._leads = begun
+        if together and begun:
+            mark = begun[0][1].mark_of([miss for _, miss in begun])
+            self._token = inside.set(mark)
         return [miss for _, miss in begun if miss.look_far(False)]
 
     def missing(self):
@@ -171,8 +172,8 @@ class _Batch:
         """The flights that are led still are handed on."""
         for _, miss in self._leads:
             miss.give_up()
-        while self._tokens:
-            _reset(self._tokens.pop())
+        if self._token is not None:
+            _reset(self._token)
 
 
 def _compute(miss, idle):

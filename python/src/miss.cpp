@@ -196,6 +196,15 @@ Object Miss::begin() {
   return mark_;
 }
 
+Object Miss::mark_of(PyObject* misses) {
+  const engine::Context::Adopt adopted(Solo::context());
+  engine::Context context = engine::Context::capture();
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(misses); ++i) {
+    context = context.with(miss_of(PyList_GET_ITEM(misses, i)).leadership_.flight());
+  }
+  return make_mark(std::move(context));
+}
+
 Object Miss::body() {
   ++function_.count().misses;
   return Object::checked(call_.run());

@@ -84,6 +84,9 @@ class Miss {
   Step restart();
   /// A mark for the context while the body runs; none: it has landed meanwhile.
   Object begin();
+  /// A mark for the context of bodies that run while these misses (a list), begun, are led on this
+  /// thread. Its own would end with it.
+  static Object mark_of(PyObject* misses);
   /// The body, called.
   Object body();
   /// The same, with these misses (a list) led on this thread, too: those that are to come.

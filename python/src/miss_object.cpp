@@ -59,6 +59,9 @@ PyObject* begin(PyObject* self, PyObject*) {
 PyObject* body(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return miss.body(); });
 }
+PyObject* mark_of(PyObject*, PyObject* misses) {
+  return guarded([&] { return Miss::mark_of(misses).release(); });
+}
 PyObject* body_before(PyObject* self, PyObject* idle) {
   return on(self, [&](Miss& miss) { return miss.body_before(idle); });
 }
@@ -181,6 +184,8 @@ PyMethodDef methods[] = {
     {"patience", patience, METH_NOARGS, "After how many seconds a look is worth while."},
     {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
     {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
+    {"mark_of", mark_of, METH_O | METH_STATIC,
+     "The mark for the context of bodies while these misses, a list, are led."},
     {"body", body, METH_NOARGS, "Calls the body."},
     {"body_before", body_before, METH_O,
      "Calls the body. What it asks for may be among these misses, a list: they are given up then."},

@@ -325,6 +325,21 @@ def test_a_body_that_calls_what_is_being_mapped_over_runs_once_for_each(numbers)
     assert sorted(ran) == list(range(20))
 
 
+def test_a_body_may_call_what_is_to_come_after_others_were_found():
+    store = Store()
+    squares(store, name="f").map([1])
+
+    @dcache(multiple=[InMemoryBackend(), store], name="f")
+    def f(n):
+        return f(3) + 1 if n == 2 else n * n
+
+    results = []
+    other = threading.Thread(target=lambda: results.append(f.map([2, 3, 1])), daemon=True)
+    other.start()
+    other.join(10)  # Not until a flight times out.
+    assert results == [[10, 9, 1]]
+
+
 def test_so_does_one_of_a_coroutine_function():
     ran = []
 
