@@ -25,14 +25,14 @@
 #include "dcache/engine/record.hpp"
 #include "dcache/engine/tiers.hpp"
 
+#include "bars.hpp"
+#include "hits.hpp"
 #include "paired.hpp"
 
 namespace {
 
 namespace bench = dcache::bench;
 namespace engine = dcache::engine;
-
-using namespace std::chrono_literals;
 
 class Folder {
  public:
@@ -52,8 +52,8 @@ struct Row {
   std::string name;
   std::size_t ours;
   std::size_t base;
-  double limit;  // Of the ratio, or, if `added`, of the nanoseconds more.
-  bool added = false;
+  double limit;
+  bench::Bar::Kind kind = bench::Bar::Kind::ratio_at_most;
 };
 
 std::string canonical_of(int number, const std::string& text) {
@@ -119,8 +119,8 @@ void add_record(bench::Paired& paired, std::vector<Row>& rows) {
            benchmark::DoNotOptimize(read);
          }
        }});
-  rows.push_back(
-      {"record around a small value, written and read: ns more", record, plain, 150, true});
+  rows.push_back({"record around a small value, written and read: ns more", record, plain, 150,
+                  bench::Bar::Kind::added_at_most});
 }
 
 void add_files(bench::Paired& paired, std::vector<Row>& rows, const Folder& folder) {
@@ -157,67 +157,23 @@ void add_files(bench::Paired& paired, std::vector<Row>& rows, const Folder& fold
   rows.push_back({"`FileBackend`, get of 4 KB ÷ open + read + close", ours, raw, 1.3});
 }
 
-void add_hits(bench::Paired& paired, std::vector<Row>& rows, const Folder& folder) {
-  using Square = dcache::Memoized<std::int64_t(std::int64_t)>;
-  const auto body = [](std::int64_t n) { return n * n; };
-  const dcache::MemoizeOptions<std::int64_t> options{.ttl = 1h};
-  static const Square near = dcache::memoize("near", body, options);
-  static const Square chained =
-      dcache::Cache({"memory:", "file://" + folder.path() + "/hits"}, {.near_ttl = 1h})
-          .memoize("chained", body, options);
-  const auto ask = [&](const Square& f) {
-    for (std::int64_t n = 0; n < 100; ++n) f(n);
-    return [&f](unsigned, std::size_t operations) {
-      std::int64_t sum = 0;
-      for (std::size_t i = 0; i < operations; ++i) sum += f(static_cast<std::int64_t>(i % 100));
-      benchmark::DoNotOptimize(sum);
-    };
-  };
-  const auto alone = paired.add({"a hit with ttl", 1, nullptr, ask(near)});
-  const auto chain = paired.add({"a near hit with ttl of memory, file", 1, nullptr, ask(chained)});
-  rows.push_back({"near hit of a chain ÷ near hit with `ttl` alone", chain, alone, 1.1});
-}
-
-bool print(const bench::Paired& paired, const std::vector<Row>& rows) {
-  std::printf("| | ns | of it | ratio or ns more | quartiles | at most | |\n");
-  std::printf("|---|--:|--:|--:|--:|--:|---|\n");
-  bool all = true;
-  for (const Row& row : rows) {
-    const double ours = paired.nanoseconds(row.ours).median;
-    const double base = paired.nanoseconds(row.base).median;
-    bench::Spread measured = paired.ratio(row.ours, row.base);
-    if (row.added)
-      measured = {measured.low * base - base, ours - base, measured.high * base - base};
-    const bool holds = measured.median <= row.limit;
-    all = all && holds;
-    std::printf("| %s | %.0f | %.0f | %.2f | %.2f to %.2f | %g | %s |\n", row.name.c_str(), ours,
-                base, measured.median, measured.low, measured.high, row.limit,
-                holds ? "holds" : "**fails**");
-  }
-  return all;
-}
-
 int run(const std::vector<std::string>& words) {
-  std::size_t rounds = 41;
-  bool check = false;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--check") {
-      check = true;
-    } else if (words[i] == "--rounds" && i + 1 < words.size()) {
-      rounds = std::stoul(words[++i]);
-    } else {
-      throw std::invalid_argument("usage: far [--check] [--rounds N]");
-    }
-  }
+  const bench::BarOptions options = bench::bar_options(words, "far");
   const Folder folder;
   bench::Paired paired(bench::Paired::short_slice);
   std::vector<Row> rows;
   add_key(paired, rows);
   add_record(paired, rows);
   add_files(paired, rows, folder);
-  add_hits(paired, rows, folder);
-  paired.run(rounds);
-  return !print(paired, rows) && check ? 1 : 0;
+  const auto [chained, alone] =
+      bench::add_near_hits(paired, {"memory:", "file://" + folder.path() + "/hits"});
+  rows.push_back({"near hit of a chain ÷ near hit with `ttl` alone", chained, alone, 1.1});
+  paired.run(options.rounds);
+  std::vector<bench::Bar> bars;
+  for (const Row& row : rows) {
+    bars.push_back(bench::bar_of(paired, row.name, row.ours, row.base, row.limit, row.kind));
+  }
+  return !bench::print_bars(bars, "ns") && options.check ? 1 : 0;
 }
 
 }  // namespace

@@ -59,6 +59,15 @@ Spread spread_of(std::vector<double> samples) {
   return {at(1), at(2), at(3)};
 }
 
+Spread ratio_of(const std::vector<double>& samples, const std::vector<double>& base) {
+  std::vector<double> ratios;
+  ratios.reserve(samples.size());
+  for (std::size_t round = 0; round < samples.size(); ++round) {
+    ratios.push_back(samples[round] / base[round]);
+  }
+  return spread_of(std::move(ratios));
+}
+
 std::size_t Paired::add(Piece piece) {
   Entry entry;
   entry.piece = std::move(piece);
@@ -82,17 +91,6 @@ void Paired::run(std::size_t rounds) {
     for (Entry& entry : entries_) sample(entry);
   }
   benchmark::ClearRegisteredBenchmarks();
-}
-
-Spread Paired::ratio(std::size_t piece, std::size_t base) const {
-  std::vector<double> ratios;
-  const auto& above = entries_[piece].samples;
-  const auto& below = entries_[base].samples;
-  ratios.reserve(above.size());
-  for (std::size_t round = 0; round < above.size(); ++round) {
-    ratios.push_back(above[round] / below[round]);
-  }
-  return spread_of(std::move(ratios));
 }
 
 double Paired::disturbed() const {

@@ -22,6 +22,8 @@ struct Spread {
   double high = 0;
 };
 Spread spread_of(std::vector<double> samples);
+/// One as a multiple of the other, round by round.
+Spread ratio_of(const std::vector<double>& samples, const std::vector<double>& base);
 
 /// What one thread does. Called by `threads` threads at a time, numbered from 0.
 struct Piece {
@@ -52,7 +54,9 @@ class Paired {
   Spread nanoseconds(std::size_t piece) const { return spread_of(entries_[piece].samples); }
 
   /// The time of `piece` as a multiple of that of `base`, round by round.
-  Spread ratio(std::size_t piece, std::size_t base) const;
+  Spread ratio(std::size_t piece, std::size_t base) const {
+    return ratio_of(entries_[piece].samples, entries_[base].samples);
+  }
 
   /// The share of slices that the scheduler interrupted every time they were tried.
   double disturbed() const;

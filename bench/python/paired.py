@@ -50,7 +50,7 @@ def spread_of(samples):
     return Spread(*statistics.quantiles(samples, n=4))
 
 
-def calls(statement, f, given=None):
+def calls(statement, f, given=None, clock=time.thread_time_ns):
     """Work that makes one call many times; `f` and `given` are what the statement may name."""
     awaits = statement.startswith("await ")
     source = _CALLS.format(
@@ -58,16 +58,16 @@ def calls(statement, f, given=None):
         unrolled=UNROLLED,
         statements="\n        ".join([statement] * UNROLLED),
     )
-    return _compiled(source, f, given)
+    return _compiled(source, f, given, clock)
 
 
 def keys(f, given):
     """Work that calls `f` with each of the keys that `given(count)` returns."""
-    return _compiled(_KEYS, f, given)
+    return _compiled(_KEYS, f, given, time.thread_time_ns)
 
 
-def _compiled(source, f, given):
-    names = {"clock": time.thread_time_ns, "repeat": itertools.repeat, "f": f, "given": given}
+def _compiled(source, f, given, clock):
+    names = {"clock": clock, "repeat": itertools.repeat, "f": f, "given": given}
     exec(source, names)
     return names["work"]
 
