@@ -28,6 +28,12 @@ VALUE = "x" * 100
 PATIENCE = 5  # Of every client: a machine that is not quiet is no failure.
 
 
+def name_of_record(key):
+    """What Redis calls it: the digest in braces."""
+    head, _, digest = key.rpartition(":")
+    return f"{head}:{{{digest}}}"
+
+
 def raw_work(library, port, request, reply_size):
     """Round trips in C, by a socket that blocks."""
     raw = ctypes.CDLL(library)
@@ -59,7 +65,7 @@ def alone(server, backend, library, rounds):
 
     f(1)
     client = redis.Redis(port=server.port, socket_timeout=PATIENCE)
-    (name,) = (key for key in client.scan_iter() if b"alone" in key and b"{" in key)
+    name = name_of_record(f.key(1)).encode()
     record = client.get(name)
     request = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name)
     reply_size = len(b"$%d\r\n" % len(record)) + len(record) + 2
@@ -109,9 +115,9 @@ async def together(server, backend, rounds):
     client = redis.asyncio.Redis(port=server.port, socket_timeout=PATIENCE)
     for number in range(TASKS):
         await f(number)
-    names = [key for key in await client.keys() if b"together" in key and b"{" in key]
-    if len(names) != TASKS:
-        raise RuntimeError(f"{len(names)} records, expected {TASKS}")
+    names = [name_of_record(await f.key(number)) for number in range(TASKS)]
+    if await client.exists(*names) != TASKS:
+        raise RuntimeError(f"expected {TASKS} records")
 
     def theirs(number):
         return client.get(names[number])
