@@ -138,13 +138,14 @@ bool Connection::wait(Request& request, Moment until) noexcept {
   for (;;) {
     if (request.completed()) return true;
     bool leads = false;
+    Duties duties;
     {
       const std::lock_guard held(lock_);
-      leads = lane_.wait(request);
+      duties = lane_.wait(request, leads);
     }
     if (leads) return lead(request, until);
+    perform(std::move(duties));
     if (request.sleep(until)) continue;
-    Duties duties;
     {
       const std::lock_guard held(lock_);
       duties = lane_.give_up(request);

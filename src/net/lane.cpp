@@ -66,22 +66,32 @@ void Lane::set_care(Request& request, Care care) noexcept {
 Duties Lane::submit(Request& request, bool coming, Moment now) noexcept {
   if (count_ == 0 && role_ == Role::none && open_) stale_ |= now - heard_ > stale_after;
   append(request, coming, now);
-  if (role_ == Role::io) return {.wake = !std::exchange(io_knows_, true)};
+  if (role_ == Role::io) return coming ? Duties{} : tell_io();
   if (role_ == Role::none && !coming) return to_io();
   if (!open_ || writing_ || stopped_ || stale_) return {};
   writing_ = true;
   return {.write = true};
 }
 
-bool Lane::wait(Request& request) noexcept {
-  if (!request.queued_) return false;  // Its reply has come, and the driver is about to say so.
+Duties Lane::tell_io() noexcept {
+  urgent_ = true;
+  return {.wake = !std::exchange(io_knows_, true)};
+}
+
+bool Lane::may_write() const noexcept {
+  return unsent_ != nullptr && (role_ != Role::io || urgent_ || unsent_->end_ != 0);
+}
+
+Duties Lane::wait(Request& request, bool& leads) noexcept {
+  leads = false;
+  if (!request.queued_) return {};  // Its reply has come, and the driver is about to say so.
   if (role_ == Role::none) {
     role_ = Role::lead;
     leader_ = &request;
   }
-  const bool leads = leader_ == &request;
+  leads = leader_ == &request;
   set_care(request, leads ? Care::leader : Care::asleep);
-  return leads;
+  return role_ == Role::io ? tell_io() : Duties{};
 }
 
 Duties Lane::give_up(Request& request) noexcept {
@@ -93,7 +103,8 @@ Duties Lane::give_up(Request& request) noexcept {
 Duties Lane::hand_over(Request& request) noexcept {
   if (!request.queued_) return {};
   set_care(request, Care::orphan);
-  return role_ == Role::none ? to_io() : Duties{};
+  if (role_ == Role::none) return to_io();
+  return role_ == Role::io ? tell_io() : Duties{};
 }
 
 Duties Lane::leave(Request& request, bool unfinished) noexcept {
@@ -124,7 +135,7 @@ Duties Lane::promote() noexcept {
 Duties Lane::to_io() noexcept {
   role_ = Role::io;
   leader_ = nullptr;
-  io_knows_ = true;
+  io_knows_ = urgent_ = true;
   load_ = lively;
   replies_ = 0;
   ++takeovers_;
@@ -142,7 +153,8 @@ Duties Lane::listen(int more) noexcept {
 bool Lane::take(Pieces& pieces, std::size_t bytes_max, Unsent& dropped) noexcept {
   pieces.count = 0;
   std::size_t bytes = 0;
-  for (Request* request = unsent_; request != nullptr && bytes < bytes_max;) {
+  Request* request = unsent_;
+  while (request != nullptr && bytes < bytes_max) {
     if (pieces.count + 3 > Pieces::most) break;
     Request* const next = request->next_;
     if (request->end_ == 0 && request->settled()) {
@@ -164,6 +176,7 @@ bool Lane::take(Pieces& pieces, std::size_t bytes_max, Unsent& dropped) noexcept
     }
     request = next;
   }
+  urgent_ = urgent_ && request != nullptr;
   writing_ = pieces.count > 0;
   return writing_;
 }
@@ -173,9 +186,10 @@ Duties Lane::wrote(std::size_t bytes, bool stopped, Unsent& out) noexcept {
   sent_ += bytes;
   while (unsent_ != nullptr && unsent_->end_ != 0 && unsent_->end_ <= sent_)
     unsent_ = unsent_->next_;
-  if (!stopped) return {.write = true};
-  stopped_ = true;
+  if (!stopped && may_write()) return {.write = true};
   writing_ = false;
+  if (!stopped) return {};
+  stopped_ = true;
   return {.wake = role_ == Role::io};
 }
 
@@ -188,7 +202,7 @@ void Lane::opened(Moment now) noexcept {
 }
 
 bool Lane::start_writing(bool writable) noexcept {
-  if (!open_ || writing_ || unsent_ == nullptr || (stopped_ && !writable)) return false;
+  if (!open_ || writing_ || !may_write() || (stopped_ && !writable)) return false;
   stopped_ = false;
   writing_ = true;
   return true;
@@ -236,7 +250,7 @@ Moment Lane::overdue_at() const noexcept {
 
 Lane::Wait Lane::settle() noexcept {
   io_knows_ = false;
-  const bool unsent = open_ && !writing_ && unsent_ != nullptr;
+  const bool unsent = open_ && !writing_ && may_write();
   if (unsent && !stopped_) return {.until = Moment::min()};
   return {.write = unsent, .until = std::min(earliest_, overdue_at())};
 }

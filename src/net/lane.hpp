@@ -67,10 +67,11 @@ class Lane {
 
   /// Whether one more request of `size` bytes is too much.
   bool full(std::size_t size) const noexcept;
-  /// `coming`: a thread will wait for it. Keeps a reference. REQUIRES: not full.
+  /// `coming`: somebody will `wait` for it or `hand_over`, and that tells the I/O thread: many that
+  /// are submitted before are sent as one. Keeps a reference. REQUIRES: not full.
   Duties submit(Request& request, bool coming, Moment now) noexcept;
-  /// A thread waits. True: it leads. False: it sleeps until it is told something.
-  bool wait(Request& request) noexcept;
+  /// A thread waits. `leads`: it does; else it sleeps until it is told something.
+  Duties wait(Request& request, bool& leads) noexcept;
   /// The thread that slept has no more time. Nobody comes for the request any more.
   Duties give_up(Request& request) noexcept;
   /// Nobody comes for the request after all.
@@ -161,6 +162,8 @@ class Lane {
   void set_care(Request& request, Care care) noexcept;
   std::size_t& number_of(Care care) noexcept { return cares_[static_cast<std::size_t>(care)]; }
   std::size_t number_of(Care care) const noexcept { return cares_[static_cast<std::size_t>(care)]; }
+  Duties tell_io() noexcept;
+  bool may_write() const noexcept;
   Duties next_driver(bool unfinished) noexcept;
   Duties promote() noexcept;
   Duties to_io() noexcept;
@@ -175,6 +178,9 @@ class Lane {
   bool stopped_ = false;   // The socket was full.
   bool stale_ = false;     // To be looked at before it is written to.
   bool io_knows_ = false;  // The I/O thread was told of what there is to write.
+  // Somebody has come for what there is to write. Else the I/O thread leaves it to gather: it would
+  // send a loop's requests one by one as fast as they are submitted.
+  bool urgent_ = false;
   int listeners_ = 0;
 
   // In order of submission. From `unsent_` on not all bytes are known to be sent.

@@ -195,10 +195,13 @@ class World {
     for (;;) {
       if (request.completed()) co_return;
       co_await Fibers::pause();
-      if (lane_.wait(request)) {
+      bool leads = false;
+      Duties sleeps = lane_.wait(request, leads);
+      if (leads) {
         co_await lead(request, gives_up);
         break;
       }
+      co_await perform(sleeps);
       co_await Fibers::until(told);
       if (request.completed() || request.told_to_lead) {
         request.told_to_lead = false;
