@@ -11,20 +11,19 @@ import os
 import sys
 import time
 import weakref
-from _thread import _local
 
-from ._engine import Error, LoopWaker, inside
+from ._engine import Error, LoopWaker, inside, loop_that_steps
 
 LEAD, WAIT, LANDED, THROUGH, AGAIN = range(5)
 _tasks: set[object] = set()  # A loop holds its tasks weakly.
-_here = _local()  # `loop`: of the task that takes a step on this thread.
 _wakers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # By their loops.
 
 
-async def answer(miss):
-    """Leads the flight of this call, or waits for whoever does."""
+async def answer(miss, step=None):
+    """Leads the flight of this call, or waits for whoever does. `step`: what to do first."""
     while True:
-        step = miss.join()
+        if step is None:
+            step = miss.join()
         while step == WAIT:
             step = await _wait(miss)
         if step == LEAD:
@@ -33,6 +32,7 @@ async def answer(miss):
             return miss.result()
         if step == THROUGH:
             return await miss.body()
+        step = None
 
 
 async def refresh(miss):
@@ -106,10 +106,14 @@ async def _lead(miss):
     mark = miss.begin()
     if mark is None:
         return miss.result()
-    token = inside.set(mark)
+    return await compute(miss, inside.set(mark), looks=True)
+
+
+async def compute(miss, token, looks=False):
+    """Runs the body and stores its result, within the context that `token` leaves."""
     try:
         try:
-            if miss.look_far(True):
+            if looks and miss.look_far(True):
                 await _walk(miss)
                 found = miss.take_far()
                 if found is not None:
@@ -136,30 +140,18 @@ def _reset(token):
 async def _walk(miss):
     """Goes through the far tiers, step by step, and never blocks the loop for them."""
     loop = _running_loop()
-    while (seconds := _step(miss, loop)) is not None:
+    while (seconds := miss.step_far(loop)) is not None:
         if loop is None:  # Trio, or nobody's: it cannot be woken.
             time.sleep(min(seconds, 0.001))
             continue
         future = loop.create_future()
-        timer = loop.call_later(seconds, _tell, future)
-        try:
-            miss.wake_far(future, _waker_of(loop))
-            await future
-        finally:
-            timer.cancel()
-
-
-def _step(miss, loop):
-    _here.loop = loop
-    try:
-        return miss.step_far()
-    finally:
-        _here.loop = None
+        miss.wake_far(future, waker_of(loop))
+        await future
 
 
 def run_where_awaited(coroutine):
     """Runs it on the loop of the task that is stepping on this thread; False: none is."""
-    loop = getattr(_here, "loop", None)
+    loop = loop_that_steps()
     if loop is not None:
         _start_task(loop, coroutine)
     return loop is not None
@@ -171,18 +163,14 @@ def _start_task(loop, coroutine):
     task.add_done_callback(_tasks.discard)
 
 
-def _waker_of(loop):
+def waker_of(loop):
+    """Its one, made when it is first asked for."""
     waker = _wakers.get(loop)
     if waker is None:
-        waker = LoopWaker(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-        loop.add_reader(waker.fileno(), _tell_all, waker)
+        waker = LoopWaker(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC), loop)
+        loop.add_reader(waker.fileno(), waker.pass_on)
         _wakers[loop] = waker
     return waker
-
-
-def _tell_all(waker):
-    for future in waker.take():
-        _tell(future)
 
 
 def _running_loop():

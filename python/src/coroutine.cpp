@@ -3,8 +3,10 @@
 // coroutine. It does nothing until it is first sent to; then a result at hand ends it there, and
 // else a coroutine of `dcache/_async.py` goes on in its place.
 #include <cstddef>
+#include <memory>
 
 #include "errors.hpp"
+#include "fetch.hpp"
 #include "function_object.hpp"
 #include "guarded.hpp"
 #include "miss.hpp"
@@ -19,6 +21,7 @@ struct Coroutine {
   PyObject_VAR_HEAD PyObject* function;
   PyObject* names;     // Of the keyword arguments; or null.
   PyObject* delegate;  // What goes on in its place; or null.
+  Fetch* fetch;        // What it waits for itself; or null.
   Py_ssize_t count;    // Of the positional arguments.
   Verb verb;
   State state;
@@ -73,7 +76,11 @@ Object begin_call(Coroutine& self, Object& delegate) {
     if (question == nullptr) function.table().find(call.question(), hit);
     if (!hit && call.question().answer()) function.table().find_surely(call.question(), hit, false);
     if (hit) return serve(function, miss, hit, delegate);
-    delegate = drive("answer", miss);
+    if (Object loop = function.far_side() ? running_loop() : Object()) {
+      self.fetch = new Fetch(miss, std::move(loop));
+    } else {
+      delegate = drive("answer", miss);
+    }
     return Object();
   };
   if (mode_may_differ && current_mode() == Mode::refresh) [[unlikely]] {
@@ -86,7 +93,7 @@ Object begin_call(Coroutine& self, Object& delegate) {
   return function.look(self.args, self.count, self.names, miss_with);
 }
 
-// The result, or none and `delegate` goes on.
+// The result, or none and `delegate` or `fetch` goes on.
 Object begin(Coroutine& self, Object& delegate) {
   Function& function = function_of(self.function);
   if (self.verb == Verb::call) return begin_call(self, delegate);
@@ -116,6 +123,27 @@ PySendResult finish(Coroutine& self, PySendResult how) {
   return how;
 }
 
+// Goes on with what it waits for itself.
+PySendResult go_on(Coroutine& self, Fetch::Next (Fetch::*how)(), PyObject** result) {
+  std::unique_ptr<Fetch> fetch(std::exchange(self.fetch, nullptr));
+  Fetch::Next next;
+  const Object fine = Object::owned(guarded([&] {
+    next = (fetch.get()->*how)();
+    return Object::shared(Py_None).release();
+  }));
+  if (next.future) {
+    self.fetch = fetch.release();
+    *result = next.future.release();
+    return finish(self, PYGEN_NEXT);
+  }
+  if (next.delegate) {
+    self.delegate = next.delegate.release();
+    return finish(self, PyIter_Send(self.delegate, Py_None, result));
+  }
+  *result = next.result.release();
+  return finish(self, fine ? PYGEN_RETURN : PYGEN_ERROR);
+}
+
 // True: it must not be sent to now; an error is set.
 bool refused(const Coroutine& self) {
   if (self.state == State::done) {
@@ -132,6 +160,7 @@ PySendResult send(PyObject* object, PyObject* sent, PyObject** result) {
   if (self.state != State::fresh) [[unlikely]] {
     if (refused(self)) return PYGEN_ERROR;
     self.state = State::running;
+    if (self.fetch != nullptr) return go_on(self, &Fetch::go_on, result);
     return finish(self, PyIter_Send(self.delegate, sent, result));
   }
   if (sent != Py_None) {
@@ -141,6 +170,7 @@ PySendResult send(PyObject* object, PyObject* sent, PyObject** result) {
   self.state = State::running;
   Object delegate;
   *result = guarded([&] { return begin(self, delegate).release(); });
+  if (self.fetch != nullptr) return go_on(self, &Fetch::begin, result);
   if (*result != nullptr || !delegate) [[likely]] {
     self.state = State::done;
     return *result != nullptr ? PYGEN_RETURN : PYGEN_ERROR;
@@ -168,12 +198,17 @@ PyObject* next(PyObject* self) {
   return as_iterator(how, result);
 }
 
-PyObject* send_method(PyObject* self, PyObject* sent) {
-  PyObject* result = nullptr;
-  const PySendResult how = send(self, sent, &result);
+// As methods say it: they have to raise something.
+PyObject* as_method(PySendResult how, PyObject* result) {
   PyObject* const next = as_iterator(how, result);
   if (next == nullptr && PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_StopIteration);
   return next;
+}
+
+PyObject* send_method(PyObject* self, PyObject* sent) {
+  PyObject* result = nullptr;
+  const PySendResult how = send(self, sent, &result);
+  return as_method(how, result);
 }
 
 // As `raise` takes them: a class or an instance, then value and traceback.
@@ -195,6 +230,13 @@ PyObject* raise_thrown(PyObject* args) {
 PyObject* throw_method(PyObject* object, PyObject* args) {
   Coroutine& self = as_coroutine(object);
   if (refused(self)) return nullptr;
+  if (self.fetch != nullptr) {
+    self.state = State::running;
+    raise_thrown(args);
+    PyObject* result = nullptr;
+    const PySendResult how = go_on(self, &Fetch::fail, &result);
+    return as_method(how, result);
+  }
   if (self.delegate == nullptr) {
     self.state = State::done;
     return raise_thrown(args);
@@ -210,6 +252,7 @@ PyObject* close_method(PyObject* object, PyObject*) {
   Coroutine& self = as_coroutine(object);
   if (self.state == State::running && refused(self)) return nullptr;
   const Object delegate = Object::owned(std::exchange(self.delegate, nullptr));
+  const std::unique_ptr<Fetch> fetch(std::exchange(self.fetch, nullptr));
   self.state = State::done;
   if (!delegate) Py_RETURN_NONE;
   return PyObject_CallMethod(delegate.get(), "close", nullptr);
@@ -246,6 +289,9 @@ int traverse(PyObject* object, visitproc visit, void* arg) {
   Coroutine& self = as_coroutine(object);
   Py_VISIT(self.function);
   Py_VISIT(self.delegate);
+  if (self.fetch != nullptr) {
+    if (const int answer = self.fetch->traverse(visit, arg)) return answer;
+  }
   for (Py_ssize_t i = 0; i < self.ob_base.ob_size; ++i) Py_VISIT(self.args[i]);
   return 0;
 }
@@ -266,6 +312,7 @@ void dealloc(PyObject* object) {
   PyObject_GC_UnTrack(object);
   if (self.state == State::fresh) warn_never_awaited(object);
   Py_CLEAR(self.delegate);
+  delete std::exchange(self.fetch, nullptr);
   for (Py_ssize_t i = 0; i < self.ob_base.ob_size; ++i) Py_DECREF(self.args[i]);
   Py_XDECREF(self.names);
   Py_DECREF(self.function);
@@ -316,6 +363,7 @@ Object make_coroutine(PyObject* function, Verb verb, PyObject* const* args, Py_s
   self->function = Object::shared(function).release();
   self->names = Object::shared(names).release();
   self->delegate = nullptr;
+  self->fetch = nullptr;
   self->count = count;
   self->verb = verb;
   self->state = State::fresh;

@@ -180,7 +180,7 @@ double Miss::patience() const noexcept {
   return std::clamp(std::chrono::duration<double>(left).count(), 0.0, 1.0);
 }
 
-Object Miss::begin() {
+Object Miss::begin(const Object& loop) {
   const auto flight = leadership_.flight();
   begun_ = now();
   if (!flight->start(begun_)) {
@@ -189,7 +189,7 @@ Object Miss::begin() {
   }
   if (Leader* const leader = flight->key().leader.get()) {
     gone_ = leader->gone = std::make_shared<bool>(false);
-    leader->loop = Kept(running_loop());
+    leader->loop = Kept(loop);
   }
   const engine::Context::Adopt adopted(Solo::context());
   mark_ = make_mark(engine::Context::capture().with(flight));

@@ -82,8 +82,10 @@ class Miss {
   Step join();
   /// Detaches what runs, and leads.
   Step restart();
-  /// A mark for the context while the body runs; none: it has landed meanwhile.
-  Object begin();
+  /// A mark for the context while the body runs; none: it has landed meanwhile. `loop`: that runs,
+  /// or none.
+  Object begin(const Object& loop);
+  Object begin() { return begin(running_loop()); }
   /// A mark for the context of bodies that run while these misses (a list), begun, are led on this
   /// thread. Its own would end with it.
   static Object mark_of(PyObject* misses);
@@ -111,8 +113,10 @@ class Miss {
   /// Whoever waits leads.
   void give_up() noexcept;
   bool store_far(PyObject* result);
-  /// Seconds to wait, if not woken before; nothing: it has ended.
-  std::optional<double> step_far();
+  /// Seconds to wait, if not woken before; nothing: it has ended. `loop`: that of the task that
+  /// takes this step, or null.
+  std::optional<double> step_far(PyObject* loop);
+  /// When there is something to step through, or those seconds have passed.
   void wake_far(PyObject* future, PyObject* waker);
   /// The result that far tiers had, landed; none: run the body.
   Object take_far();
@@ -193,6 +197,9 @@ class Miss {
 Object make_miss(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
                  const Question* hashed);
 Miss& miss_of(PyObject* object) noexcept;
+
+/// The loop of the task that takes a step on this thread; or none.
+Object loop_that_steps() noexcept;
 
 /// Hands a flight to the thread or loop that refreshes. False: refused.
 bool refresh_in_background(Function& function, const Call& call,

@@ -9,6 +9,24 @@
 #include "mode.hpp"
 
 namespace dcache::python {
+namespace {
+
+thread_local PyObject* stepping_loop = nullptr;  // Borrowed.
+
+class StepsOn {
+ public:
+  explicit StepsOn(PyObject* loop) noexcept : before_(std::exchange(stepping_loop, loop)) {}
+  StepsOn(const StepsOn&) = delete;
+  StepsOn& operator=(const StepsOn&) = delete;
+  ~StepsOn() { stepping_loop = before_; }
+
+ private:
+  PyObject* const before_;
+};
+
+}  // namespace
+
+Object loop_that_steps() noexcept { return Object::shared(stepping_loop); }
 
 Sight Miss::sight() const {
   if (background_) return Sight::background;
@@ -68,7 +86,7 @@ bool Miss::store_far(PyObject* result) {
   }
 }
 
-std::optional<double> Miss::step_far() {
+std::optional<double> Miss::step_far(PyObject* loop) {
   const auto left = [this] {
     const auto span = walk_->until() - std::chrono::steady_clock::now();
     return std::clamp(std::chrono::duration<double>(span).count(), 0.0, 3600.0);
@@ -77,23 +95,24 @@ std::optional<double> Miss::step_far() {
     engine::Op* const op = walk_->op();
     const bool completed = op != nullptr && op->completed();
     if (!completed && left() > 0) return left();
-    if (!completed && op != nullptr && walk_->abandon() && wake_) wake_->release();
+    if (wake_) wake_->take_future();
+    if (!completed && op != nullptr && walk_->abandon() && wake_) wake_->stop_listening();
     wake_ = {};
   }
-  walk_waits_ = !step(*walk_);
+  {
+    const StepsOn here(loop);
+    walk_waits_ = !step(*walk_);
+  }
   if (walk_waits_) return left();
   drop_walk();
   return std::nullopt;
 }
 
 void Miss::wake_far(PyObject* future, PyObject* waker) {
-  engine::Op* const op = walk_->op();
-  if (op == nullptr) return;
-  if (wake_) return wake_->wait_on(Object::shared(future));
-  wake_ = engine::make_ref<FutureWake>(loop_waker_of(waker));
-  wake_->retain();  // For the operation, which lets go of it when it tells.
-  wake_->wait_on(Object::shared(future));
-  if (!op->listen(*wake_)) wake_->completed();
+  const bool listens = static_cast<bool>(wake_);
+  if (!wake_) wake_ = engine::make_ref<FutureWake>(loop_waker_of(waker));
+  python::wait_on(waker, *wake_, Object::shared(future), walk_->until(),
+                  listens ? nullptr : walk_->op());
 }
 
 Object Miss::take_far() {
@@ -184,9 +203,11 @@ Object Miss::peeked() {
 }
 
 void Miss::drop_walk() noexcept {
+  if (wake_) wake_->take_future();
   if (walk_ && walk_waits_ && walk_->op() != nullptr && walk_->abandon() && wake_) {
-    wake_->release();
+    wake_->stop_listening();
   }
+  wake_ = {};
   walk_.reset();
   batch_.reset();
 }

@@ -68,9 +68,9 @@ PyObject* body_before(PyObject* self, PyObject* idle) {
 PyObject* land(PyObject* self, PyObject* result) {
   return on(self, [&](Miss& miss) { return miss.land(result); });
 }
-PyObject* step_far(PyObject* self, PyObject*) {
-  return on(self, [](Miss& miss) {
-    const auto seconds = miss.step_far();
+PyObject* step_far(PyObject* self, PyObject* loop) {
+  return on(self, [&](Miss& miss) {
+    const auto seconds = miss.step_far(loop == Py_None ? nullptr : loop);
     return seconds ? Object::checked(PyFloat_FromDouble(*seconds)) : none();
   });
 }
@@ -199,7 +199,8 @@ PyMethodDef methods[] = {
     {"give_up", give_up, METH_NOARGS, "Whoever waits leads."},
     {"store_far", whether_of<&Miss::store_far>, METH_O,
      "Whether they are to be given this: step_far()."},
-    {"step_far", step_far, METH_NOARGS, "Seconds to wait; None: it has ended."},
+    {"step_far", step_far, METH_O,
+     "Seconds to wait; None: it has ended. The argument: the loop of this task, or None."},
     {"wake_far", wake_far, METH_VARARGS,
      "(future, LoopWaker): wakes it when there is something to step through."},
     {"take_far", take_far, METH_NOARGS, "(result,) that far tiers had, landed; or None."},

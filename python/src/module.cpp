@@ -59,12 +59,19 @@ PyObject* take_registration(PyObject*, PyObject* const* args, Py_ssize_t count) 
   });
 }
 
+PyObject* that_steps(PyObject*, PyObject*) {
+  const Object loop = loop_that_steps();
+  return Object(loop ? loop : Object::shared(Py_None)).release();
+}
+
 PyMethodDef functions[] = {
     {"canonical_bytes", canonical_bytes, METH_O,
      "canonical_bytes(object, /)\n--\n\nThe deterministic CBOR of an object, which keys are made "
      "of."},
     {"_register", method(take_registration), METH_FASTCALL,
      "How keys are made of the instances of a class."},
+    {"loop_that_steps", that_steps, METH_NOARGS,
+     "Of the task that takes a step on this thread; or None."},
     {"_set_mode", take_mode, METH_O, "What the process does with its caches: a number."},
     {"_count_block", take_block, METH_O, "One more or less block is disabled."},
     {}};

@@ -98,14 +98,19 @@ void end_mark(PyObject* mark) noexcept {
   const engine::Context ended = std::exchange(reinterpret_cast<Mark*>(mark)->context, {});
 }
 
+Object enter_mark(PyObject* mark) { return Object::checked(PyContextVar_Set(inside, mark)); }
+
+void leave_mark(PyObject* token) noexcept {
+  if (PyContextVar_Reset(inside, token) != 0) PyErr_Clear();
+}
+
 Marked::Marked(engine::Context context)
-    : mark_(make_mark(std::move(context))),
-      token_(Object::checked(PyContextVar_Set(inside, mark_.get()))) {}
+    : mark_(make_mark(std::move(context))), token_(enter_mark(mark_.get())) {}
 
 Marked::~Marked() {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);
-  if (PyContextVar_Reset(inside, token_.get()) != 0) PyErr_Clear();
+  leave_mark(token_.get());
   end_mark(mark_.get());
   PyErr_Restore(type, value, trace);
 }

@@ -156,6 +156,11 @@ class Marked {
 /// goes on after a flight is not inside of it any more. Throws `Raised`.
 Object make_mark(engine::Context context);
 void end_mark(PyObject* mark) noexcept;
+/// The current context says this from now on, until `leave_mark` of what this returns. Throws
+/// `Raised`.
+Object enter_mark(PyObject* mark);
+/// In another context, such as the collector's, it does nothing.
+void leave_mark(PyObject* token) noexcept;
 
 /// Makes the context variable and adds it to the module. False: a Python error is set.
 bool prepare_waiting(PyObject* module);
