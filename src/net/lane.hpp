@@ -6,8 +6,8 @@
 /// come. `lead`: a thread that waits for a request of its own polls, reads, and completes those of
 /// others on the way. `io`: the I/O thread does. The driver alone reads, and takes requests out.
 /// Whoever submits under `none` and `lead` writes himself, one at a time (the *writer*); under `io`
-/// he appends only, and the I/O thread writes what has gathered as soon as somebody has come for one
-/// of them.
+/// he appends only, and the I/O thread writes what has gathered as soon as somebody has come for
+/// one of them.
 ///
 ///   none ──a thread waits──────────────────────────► lead
 ///   none ──somebody submits who will not wait──────► io
