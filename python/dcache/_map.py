@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
 """`f.map(...)`: many calls, for which each far tier is asked once.
 
-The steps of each call are those of `Miss` (C++). A thread that leads several flights finishes all
-that it leads before it waits for anybody: two that map the same calls in another order cannot wait
-for each other.
+The steps of each call are those of `Miss` (C++). Who leads several flights waits for nobody while
+he does, and lets go of those that are idle as soon as somebody needs them: two that map the same
+calls in another order cannot wait for each other.
 """
 
-import asyncio
 import itertools
 import time
 
-from ._async import LANDED, LEAD, WAIT, _reset, _running_loop, _walk
+from ._async import LANDED, LEAD, WAIT, _reset, _running_loop, _walk, compute
 from ._engine import inside
 
 AT_ONCE = 64  # Calls; what a store that takes one key at a time can be asked side by side.
@@ -61,7 +60,7 @@ async def _map_some(function, calls, same):
             batch.later += missing
         else:
             marks = batch.marks
-            await _gather(batch, missing, lambda at: _compute_async(missing[at], marks[at]))
+            await _gather(batch, missing, lambda at: compute(missing[at], inside.set(marks[at])))
     finally:
         batch.end()
     await _gather(batch, batch.later, lambda at: function(*calls[at], **same))
@@ -74,8 +73,9 @@ async def _gather(batch, places, call):
         for at in places:
             batch.results[at] = await call(at)
         return
+    import asyncio  # It is there already.
 
-    async def run(at):
+    async def run(at):  # In a context of its own.
         return await call(at)
 
     said = await asyncio.gather(*map(run, places), return_exceptions=True)
@@ -181,23 +181,6 @@ def _compute(miss, idle):
         result = miss.body_before(idle)
         if miss.store_far(result):
             miss.drive_far()
-    except BaseException as error:
-        stale = miss.fail(error)
-        if stale is None:
-            raise
-        return stale[0]
-    return miss.land(result)
-
-
-async def _compute_async(miss, mark):
-    token = inside.set(mark)
-    try:
-        try:
-            result = await miss.body()
-            if miss.store_far(result):
-                await _walk(miss)
-        finally:
-            _reset(token)
     except BaseException as error:
         stale = miss.fail(error)
         if stale is None:
