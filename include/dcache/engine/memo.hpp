@@ -185,8 +185,10 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
         },
         arguments);
   }
-  template <class MakeKey, class Arguments>
-  auto flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Sight sight,
+  /// The recheck of a flight: looks in all tiers, as far as `sight` goes.
+  auto looking(const View& view, std::uint64_t hash, Flown& flown, Sight sight);
+  template <class MakeKey, class Recheck, class Arguments>
+  auto flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Recheck recheck,
                    const Arguments& arguments, Flown& flown);
   template <class Arguments>
   Kept run_or_stale(const Arguments& arguments, Flown& flown);

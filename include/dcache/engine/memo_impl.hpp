@@ -57,7 +57,8 @@ template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint64_t hash,
                                                      bool may_be_stale) {
   Flown flown;
-  const auto call = flight_call(view, hash, [&] { return own(view); }, Sight::all, view, flown);
+  const auto call = flight_call(
+      view, hash, [&] { return own(view); }, looking(view, hash, flown, Sight::all), view, flown);
   auto answer = coalesce(flights_, call, limits());
   if (answer.ran) {
     counts_.count(bodies);
@@ -104,12 +105,16 @@ typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, 
 }
 
 template <class R, class... P>
-template <class MakeKey, class Arguments>
-auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey make_key, Sight sight,
-                                const Arguments& arguments, Flown& flown) {
-  auto recheck = [this, &view, hash, &flown, sight](const std::atomic<bool>& detached) {
+auto Memo<R, P...>::looking(const View& view, std::uint64_t hash, Flown& flown, Sight sight) {
+  return [this, &view, hash, &flown, sight](const std::atomic<bool>& detached) {
     return find_anywhere(view, hash, flown, detached, sight);
   };
+}
+
+template <class R, class... P>
+template <class MakeKey, class Recheck, class Arguments>
+auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey make_key,
+                                Recheck recheck, const Arguments& arguments, Flown& flown) {
   auto body = [this, &arguments, &flown] {
     return far_ ? run_or_stale(arguments, flown) : run(arguments);
   };
@@ -175,7 +180,8 @@ void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::u
   const View view = view_of(flight->key());
   Flown flown;
   const auto call = flight_call(
-      view, hash, [&] { return flight->key(); }, Sight::background, flight->key(), flown);
+      view, hash, [&] { return flight->key(); }, looking(view, hash, flown, Sight::background),
+      flight->key(), flown);
   const auto answer = lead_flight(std::move(leadership), call, limits());
   counts_.count(refreshes);
   measured(answer.cost);
@@ -203,7 +209,8 @@ template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
   Flown flown;
-  const auto call = flight_call(view, hash, [&] { return own(view); }, Sight::blind, view, flown);
+  const auto call = flight_call(
+      view, hash, [&] { return own(view); }, looking(view, hash, flown, Sight::blind), view, flown);
   auto answer = refresh_flight(flights_, call, limits());
   counts_.count(refreshes);
   measured(answer.cost);

@@ -134,13 +134,9 @@ void Memo<R, P...>::look_together(std::deque<Led>& led) {
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::land(Led& led) {
   const std::uint64_t hash = Hash<Key>{}(led.view);
-  auto make_key = [&] { return own(led.view); };
-  auto recheck = [&](const std::atomic<bool>&) { return led.found; };
-  auto body = [&] { return run_or_stale(led.view, led.flown); };
-  auto commit = [&](const Kept& kept, const std::atomic<bool>& detached) {
-    store(led.view, kept, hash, led.flown, detached);
-  };
-  const FlightCall call{hash, led.view, make_key, recheck, body, commit};
+  const auto found = [&](const std::atomic<bool>&) { return led.found; };
+  const auto call =
+      flight_call(led.view, hash, [&] { return own(led.view); }, found, led.view, led.flown);
   auto answer = lead_flight(std::move(led.leadership), call, limits());
   if (answer.ran) {
     counts_.count(bodies);
