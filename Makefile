@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 JOBS := $(shell nproc)
 sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
-python := python bench/decorators.py bench/far.py bench/redis.py bench/python examples
+python := python bench/decorators.py bench/far.py bench/page.py bench/redis.py bench/python examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench bench-python bench-far bench-redis lint format fuzz soak aarch64 clean

@@ -5,12 +5,9 @@
 python3 bench/redis.py [--build DIR] [--rounds N] [--check] [PYTHON]
 """
 
-import argparse
-import pathlib
-import subprocess
 import sys
 
-from run import ROOT, machine, write
+from page import measure
 
 ABOUT = """\
 Redis on the loopback of the same machine, so that client and server share its cores: what is
@@ -23,37 +20,13 @@ and record to value included, beside redis-py, which returns the record's bytes;
 loop."""
 
 
-def main():
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("python", nargs="?", default="python3")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
-    parser.add_argument("--rounds", type=int, default=41)
-    parser.add_argument("--check", action="store_true", help="fail if a bar does not hold")
-    args = parser.parse_args()
-    folder = ROOT / "build" / "bench-redis"
-    programs = ROOT / "bench" / "python"
-    requirements = programs / "requirements-redis.txt"
-    subprocess.run([ROOT / "tools" / "venv", folder, args.python, requirements], check=True)
-    rounds = ["--rounds", str(args.rounds), *(["--check"] if args.check else [])]
-    raw = ["--raw", args.build / "bench" / "libraw_get.so"]
-    said, held = [], True
-    for command in (
-        [args.build / "bench" / "redis"],
-        [folder / "bin" / "python", programs / "round_trips.py", *raw],
-    ):
-        done = subprocess.run(
-            [*command, *rounds], stdout=subprocess.PIPE, text=True, cwd=folder, check=False
-        )
-        if done.returncode not in (0, 1):
-            return done.returncode
-        held &= done.returncode == 0
-        print(done.stdout)
-        said.append(done.stdout.strip())
-    write("redis.md", "# What Redis costs besides the wire", machine(args.build) + ".", ABOUT,
-          *said, "`make bench-redis` measures this again.")  # fmt: skip
-    return 0 if held or not args.check else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        measure(
+            "redis",
+            "What Redis costs besides the wire",
+            ABOUT,
+            "round_trips.py",
+            lambda args, said: ["--raw", args.build / "bench" / "libraw_get.so"],
+        )
+    )
