@@ -124,7 +124,7 @@ PUBLIC = {
 
 # Each room: headers of the system and of libraries that its sources (never a public header) use.
 FOREIGN = {
-    "base": r"pthread\.h",
+    "base": r"pthread\.h|dlfcn\.h",
     "work": r"pthread\.h",
     "net": r"openssl/.*|(sys|netinet|arpa)/.*|linux/futex\.h|netdb\.h|poll\.h|unistd\.h|fcntl\.h",
     "fs": r"sys/.*|unistd\.h|fcntl\.h|dirent\.h",

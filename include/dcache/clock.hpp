@@ -5,6 +5,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
+
+#include "dcache/engine/hot.hpp"
 
 namespace dcache {
 
@@ -21,13 +24,39 @@ class Clock {
   virtual Duration now() const noexcept = 0;
 };
 
+namespace engine {
+
+/// How the coarse clock is read: `read(id, &time)`, with 0 for a success that always comes.
+struct CoarseClock {
+  int (*read)(int id, std::timespec* time);
+  int id;
+};
+
+/// Written once, before `main`; any thread may read it at any time.
+extern CoarseClock coarse_clock;
+
+DCACHE_HOT inline std::timespec coarse_time() noexcept {
+  std::timespec time;
+  coarse_clock.read(coarse_clock.id, &time);
+  return time;
+}
+
+}  // namespace engine
+
 /// The clock of the machine at the cheapest resolution that keeps expiry exact to 10 ms.
-/// Linux: CLOCK_MONOTONIC_COARSE (4 ms steps; 5 ns a call where CLOCK_MONOTONIC took 24 ns).
-/// Elsewhere: `std::chrono::steady_clock`.
-Duration coarse_now() noexcept;
+/// Linux: CLOCK_MONOTONIC_COARSE (4 ms steps), asked of the kernel's page itself: 2 ns a call,
+/// through the C library 3, CLOCK_MONOTONIC 20. Elsewhere: `std::chrono::steady_clock`.
+inline Duration coarse_now() noexcept {
+  const std::timespec time = engine::coarse_time();
+  return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
 
 /// The same in whole milliseconds.
-std::uint64_t coarse_milliseconds() noexcept;
+DCACHE_HOT inline std::uint64_t coarse_milliseconds() noexcept {
+  const std::timespec time = engine::coarse_time();
+  return static_cast<std::uint64_t>(time.tv_sec) * 1000 +
+         static_cast<std::uint32_t>(time.tv_nsec) / 1'000'000U;
+}
 
 /// A clock that stands still until told to move. Thread-safe.
 class ManualClock final : public Clock {
