@@ -29,7 +29,7 @@ inline constexpr std::array<Knobs, 4> configurations{{{20, 1}, {2, 1}, {40, 2}, 
 /// the current one disagreed.
 ///
 /// Thread-safe: every method may be called from any thread at any time; none blocks or throws.
-/// Bounds: a shadow has 64 to 127 entries (fewer in a smaller cache; twice that from 8192 entries
+/// Bounds: a shadow has 48 to 95 entries (fewer in a smaller cache; 128 to 255 from 8192 entries
 /// on) and takes 4 to 9 KiB; they are made once misses reach 1/16 of the capacity. Without memory
 /// for them the default stays. Hits cost nothing here but the note.
 /// At most 64 requests wait between two sampled misses; the oldest of more are forgotten.
