@@ -62,10 +62,11 @@ struct dcache_bytes {
 
 struct dcache_question {
   struct dcache_bytes key;   /* Printable ASCII, 1 to 250 characters. */
-  struct dcache_bytes value; /* Of put, add and fill. */
+  struct dcache_bytes value; /* Of put, add, fill, and of lease if it looks. */
   int64_t expires;           /* Microseconds since 1970; INT64_MAX: never. */
   uint64_t token;            /* Of fill and release. */
   int kills;                 /* Of fill, nonzero: other tokens of the key are dead then. */
+  int looks;                 /* Of lease, nonzero: found, unless what is there ends with value. */
 };
 
 /* An operation. Its questions are valid until it is completed. */

@@ -41,8 +41,8 @@ const dcache_host& host() {
       [](const dcache_op* op) { return as_op(op).items.size(); },
       [](const dcache_op* op, std::size_t at) {
         const Item& item = as_op(op).items[at];
-        return dcache_question{as_bytes(item.key), as_bytes(item.value), item.expires, item.token,
-                               item.kills ? 1 : 0};
+        return dcache_question{as_bytes(item.key), as_bytes(item.value), item.expires,
+                               item.token,         item.kills ? 1 : 0,   item.looks ? 1 : 0};
       },
       [](const dcache_op* op) { return as_op(op).abandoned() ? 1 : 0; },
       answer,

@@ -219,6 +219,34 @@ void leases_to_one(const BackendRow& row) {
   one.one(Verb::release, key, "", after.token);
 }
 
+void looks_before_it_leases(const BackendRow& row) {
+  const Asked one(row), other(row);
+  if (!one.can().leases) return;
+  const std::string key = new_key();
+  const auto look = [&](const Asked& asked, std::string seen) {
+    std::vector<Item> items(1);
+    items[0].key = key;
+    items[0].value = std::move(seen);
+    items[0].looks = true;
+    return asked.all(Verb::lease, std::move(items))[0];
+  };
+  const Item lease = look(one, "");
+  expect(lease.reply == Reply::done, "a lease that looks at nothing is not `done`");
+  const Item busy = look(other, "");
+  expect(busy.reply == Reply::busy, "a second lease that looks is not `busy`");
+  expect(other.one(Verb::fill, key, "first value", busy.token).reply == Reply::done,
+         "`busy` came without a token to fill with");
+  one.one(Verb::release, key, "", lease.token);
+  const Item found = look(other, "");
+  expect(found.reply == Reply::found && found.value == "first value",
+         "a lease that looks does not give what is there");
+  const Item next = look(one, "value");
+  expect(next.reply == Reply::done,
+         "what was seen, or a look that found, keeps a lease from others");
+  expect(look(other, "other").reply == Reply::found, "a lease gives nothing new while it is held");
+  one.one(Verb::release, key, "", next.token);
+}
+
 void refuses_fills_that_an_invalidation_beat(const BackendRow& row) {
   const Asked one(row), other(row);
   if (!one.can().leases) return;
@@ -312,6 +340,7 @@ const std::vector<BackendCheck>& backend_checks() {
             may_drop_what_has_expired_and_nothing_else),
       check("adds once", adds_once),
       check("leases to one", leases_to_one),
+      check("looks before it leases", looks_before_it_leases),
       check("refuses fills that an invalidation beat", refuses_fills_that_an_invalidation_beat),
       check("never mixes what threads write", never_mixes_what_threads_write),
       check("can be checked and closed", can_be_checked_and_closed),

@@ -169,6 +169,8 @@ Ref<Op> FarCall::ask_new_mark(std::size_t at, Verb verb) {
 }
 
 void FarCall::take_record(std::size_t at, const std::string& bytes, const Look& how) {
+  constexpr std::size_t end = 8;  // A checksum, or a part of a signature.
+  seen_[at].unusable = bytes.substr(bytes.size() - std::min(bytes.size(), end));
   Chain& chain = function_->chain();
   Meter& meter = tier(at).meter;
   RecordOptions options;
@@ -206,11 +208,25 @@ void FarCall::take_record(std::size_t at, const std::string& bytes, const Look& 
 // False: the tier is not there.
 bool FarCall::take_token(std::size_t at, const Op& op) {
   if (!settle(at, op)) return false;
+  seen_[at].token = op.items.front().token;
+  return true;
+}
+
+// A record that has come since it was looked for needs no lease.
+Ref<Op> FarCall::ask_lease(std::size_t at, const Look& how) {
+  Ref<Op> op = ask(at, Verb::lease);
+  Item& item = op->items.front();
+  item.looks = how.reads && tier(at).options.reads;
+  item.value = seen_[at].unusable;
+  return op;
+}
+
+bool FarCall::take_lease(std::size_t at, const Op& op, const Look& how) {
+  if (!take_token(at, op)) return false;
   const Item& item = op.items.front();
-  if (op.verb() == Verb::lease) busy_ = item.reply == Reply::busy;
-  if (item.reply != Reply::done) return true;
-  seen_[at].token = item.token;
-  seen_[at].has_lease = op.verb() == Verb::lease;
+  busy_ = item.reply == Reply::busy;
+  seen_[at].has_lease = item.reply == Reply::done;
+  if (item.reply == Reply::found) take_record(at, item.value, how);
   return true;
 }
 

@@ -41,7 +41,7 @@ Walk FarCall::look(Look how) {
 }
 
 // Each tier once: its mark where that is due, and the record; then a token, from before anything
-// farther is read or computed.
+// farther is read or computed. The farthest gives it with the lease, if that is asked for.
 Walk FarCall::ask_tiers(const Look& how) {
   for (std::size_t at = 0; at < seen_.size() && !found_; ++at) {
     const bool reads = how.reads && tier(at).options.reads;
@@ -66,7 +66,7 @@ Walk FarCall::ask_tiers(const Look& how) {
       co_await submitted(at, read);
       if (!take_new_mark(at, *read)) continue;
     }
-    if (!tier(at).can.leases) continue;
+    if (!tier(at).can.leases || (how.leases && at + 1 == seen_.size())) continue;
     const Ref<Op> watched = ask(at, Verb::watch);
     co_await submitted(at, watched);
     take_token(at, *watched);
@@ -74,23 +74,18 @@ Walk FarCall::ask_tiers(const Look& how) {
 }
 
 // One process at a time. Who waits looks whether the result has come, and whether the lease is
-// free.
+// free, in one step: who has it ends it when he has stored.
 Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
   const SteadyMoment give_up = in(how.patience);
   const Duration budget = seen_[at].budget;
   for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
     seen_[at].budget = budget;  // Waiting for others is no fault of the tier's.
-    const Ref<Op> lease = ask(at, Verb::lease);
+    const Ref<Op> lease = ask_lease(at, how);
     co_await submitted(at, lease);
-    if (!take_token(at, *lease)) co_return;
-    if (how.reads && tier(at).options.reads) {
-      const Ref<Op> again = ask(at, Verb::get);
-      co_await submitted(at, again);
-      if (!take_answers(at, *again, how) || found_) break;
-    }
-    if (seen_[at].has_lease || std::chrono::steady_clock::now() >= give_up) co_return;
-    say(at, "another process computes it");
-    if (tier(at).can.wakes) {
+    if (!take_lease(at, *lease, how) || found_ || seen_[at].has_lease) co_return;
+    if (std::chrono::steady_clock::now() >= give_up) co_return;
+    say(at, busy_ ? "another process computes it" : "another record has come");
+    if (busy_ && tier(at).can.wakes) {
       const Ref<Op> change =
           make_op(Verb::await, key_.text, std::min(give_up, in(longest_unchanged)));
       co_await submitted(at, change);
@@ -98,11 +93,6 @@ Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
     }
     co_await Until(in(pause));
   }
-  if (!found_ || !seen_[at].has_lease) co_return;
-  const Ref<Op> released = ask(at, Verb::release);
-  seen_[at].has_lease = false;
-  co_await submitted(at, released);
-  settle(at, *released);
 }
 
 Walk FarCall::store(Result result, const std::atomic<bool>* detached) {

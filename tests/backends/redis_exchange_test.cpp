@@ -200,6 +200,31 @@ TEST_P(RedisExchange, RenewsALeaseForAsLongAsItIsHeld) {
   EXPECT_EQ(other.one(Verb::lease, "a:b").reply, Reply::done);
 }
 
+TEST_P(RedisExchange, GivesWhatHasComeInPlaceOfALease) {
+  Asker one(server()), other(server());
+  Item item;
+  item.key = "a:b";
+  item.looks = true;
+  const auto look = [&](Asker& asker, const std::string& seen) {
+    item.value = seen;
+    return asker.ask(Verb::lease, {item})->items[0];
+  };
+  const Item lease = look(one, "");
+  ASSERT_EQ(lease.reply, Reply::done) << "nothing is there";
+  const Item busy = look(other, "");
+  EXPECT_EQ(busy.reply, Reply::busy);
+  EXPECT_EQ(busy.token, lease.token) << "who has waited enough may compute and fill, too";
+  one.one(Verb::fill, "a:b", "value", lease.token);
+  const Item found = look(other, "");
+  EXPECT_EQ(found.reply, Reply::found);
+  EXPECT_EQ(found.value, "value");
+  EXPECT_TRUE(other.terms.leases.empty());
+  EXPECT_EQ(server().ask({"EXISTS", "a:{b}:l"}), "0") << "nobody has to end it";
+  EXPECT_EQ(look(other, "lue").reply, Reply::done) << "that has been seen, and is of no use";
+  EXPECT_EQ(look(one, "other").reply, Reply::found);
+  EXPECT_EQ(look(one, "lue").reply, Reply::busy);
+}
+
 TEST_P(RedisExchange, LetsWhoHasALeaseHaveItTwice) {
   Asker one(server()), other(server());
   const Item first = one.one(Verb::lease, "a:b"), second = one.one(Verb::lease, "a:b");

@@ -15,6 +15,7 @@
 #include "dcache/engine/open.hpp"
 #include "dcache/error.hpp"
 #include "support/child.hpp"
+#include "support/redis_client.hpp"
 #include "support/redis_server.hpp"
 #include "support/sanitized.hpp"
 
@@ -29,6 +30,7 @@ using dcache::RedisOptions;
 using dcache::TierError;
 using dcache::engine::open_backend;
 using dcache::test::Flavour;
+using dcache::test::RedisClient;
 using dcache::test::RedisServer;
 
 using Server = dcache::test::RedisOptions;
@@ -108,6 +110,35 @@ TEST_P(Redis, IsAskedByOneGetForAHit) {
   EXPECT_FALSE(contains(stats, "cmdstat_eval")) << stats;
   EXPECT_TRUE(contains(stats, "cmdstat_get:calls=50") || contains(stats, "cmdstat_get:calls=51"))
       << "and a mark that was due: " << stats;
+}
+
+// What clients ask of the server while `run` runs, by the first word; not what its scripts ask. The
+// mark of a function, which is due once a second, comes beside the record: two GETs are one.
+std::vector<std::string> round_trips(const RedisServer& server, const auto& run) {
+  RedisClient monitor(server.socket());
+  monitor.send("MONITOR\r\n");
+  monitor.receive();
+  run();
+  server.ask({"PING"});
+  std::vector<std::string> words;
+  for (;;) {
+    const std::string line(monitor.receive().text());
+    const std::size_t begin = line.find('"') + 1;
+    if (contains(line.substr(0, begin), " lua]")) continue;
+    const std::string word = line.substr(begin, line.find('"', begin) - begin);
+    if (word == "PING") return words;
+    if (words.empty() || words.back() != word || word != "GET") words.push_back(word);
+  }
+}
+
+TEST_P(Redis, IsAskedThreeTimesForAMiss) {
+  const auto server = serve();
+  const auto f = Cache({connect(*server)}).memoize("twice", twice);
+  f(1);
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(round_trips(*server, [&] { f(2); }), (Words{"GET", "EVALSHA", "EVALSHA"}))
+      << "look; lease, or what has come meanwhile; fill";
+  EXPECT_EQ(round_trips(*server, [&] { f(2); }), (Words{"GET"}));
 }
 
 TEST_P(Redis, KeepsRecordsForATimeAndMarksForEver) {

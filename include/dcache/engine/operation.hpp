@@ -37,7 +37,8 @@ enum class Verb : std::uint8_t {
   erase,  ///< `done`, or `missing`: nothing was there. Kills leases of the key, too.
   add,    ///< Stores if nothing is there: `done`; else `found` with the value that is.
   // Where there are leases.
-  lease,    ///< `done` with a token: the caller computes; or `busy`: another backend object does.
+  lease,    ///< `done` with a token: the caller computes; or `busy`, with one as of `watch`:
+            ///< another backend object does. Where the item `looks`, maybe `found`.
   watch,    ///< `done` with a token, without a lease.
   fill,     ///< Stores if the token is alive: `done`, else `refused`. Ends its lease.
   release,  ///< Ends the lease of the token without storing: `done`.
@@ -50,11 +51,14 @@ enum class Reply : std::uint8_t { none, found, missing, done, busy, refused, fai
 
 struct Item {
   std::string key;    ///< Printable ASCII without blanks, 1 to 250 characters.
-  std::string value;  ///< Of put, add and fill; filled by get and add.
+  std::string value;  ///< Of put, add and fill; filled by get, add and lease.
   /// When the store may drop it; `no_end`: never. Of put, add and fill.
   WallTime expires = no_end;
   std::uint64_t token = 0;  ///< Of lease and watch; for fill and release.
   bool kills = false;       ///< Of fill: other tokens of the key are dead then, as after put.
+  /// Of lease: `found` with what is there, and no lease, unless there is nothing (an empty value
+  /// is), or it ends with `value`: that is what the asker has seen of it and cannot use.
+  bool looks = false;
   Reply reply = Reply::none;
 };
 

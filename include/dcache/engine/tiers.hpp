@@ -211,6 +211,7 @@ class FarCall {
     bool missed = false;       // Once counted.
     Mark mark{};               // In force before anything was read or computed.
     std::uint64_t token = 0;   // From before the same; 0: none.
+    std::string unusable;      // How the record ends that is there and cannot be used.
     Duration budget{0};        // That is left.
     SteadyMoment began;        // The operation that runs.
     std::uint32_t clears = 0;  // Of this process, when it was asked for its mark.
@@ -232,6 +233,7 @@ class FarCall {
   Ref<Op> ask(std::size_t at, Verb verb);
   Ref<Op> ask_questions(std::size_t at, bool reads);
   Ref<Op> ask_new_mark(std::size_t at, Verb verb);
+  Ref<Op> ask_lease(std::size_t at, const Look& how);
   Ref<Op> write(std::size_t at, const Result& result, bool explicitly, Late& late);
   Late erase_again(std::size_t at) const;
   Duration ttl_of(std::size_t at) const;
@@ -240,6 +242,7 @@ class FarCall {
   bool take_new_mark(std::size_t at, Op& op);
   void take_record(std::size_t at, const std::string& bytes, const Look& how);
   bool take_token(std::size_t at, const Op& op);
+  bool take_lease(std::size_t at, const Op& op, const Look& how);
   bool take_stored(std::size_t at, const Op& op);
   void miss(std::size_t at, std::string_view why);
   void say(std::size_t at, std::string_view said);

@@ -113,7 +113,7 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
       case Verb::add:
         return add(item, opened);
       case Verb::lease:
-        return told(item, opened.leases.lease(item.key, item.token), EAGAIN, Reply::busy);
+        return lease(item, opened);
       case Verb::watch:
         return told(item, opened.leases.watch(item.key, item.token), 0, Reply::done);
       case Verb::fill:
@@ -146,6 +146,21 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
     if (error != 0 && !is_none) return error;
     item.reply = error == 0 ? Reply::found : Reply::missing;
     return 0;
+  }
+
+  // It is looked with the lease in hand: who had it before has stored what he computed.
+  fs::Error lease(Item& item, Opened& opened) {
+    const std::string seen = std::exchange(item.value, {});
+    const fs::Error leased = opened.leases.lease(item.key, item.token);
+    if (!item.looks || (leased != 0 && leased != EAGAIN)) {
+      return told(item, leased, EAGAIN, Reply::busy);
+    }
+    const fs::Error error = get(item, opened);
+    const bool is_new = item.reply == Reply::found && !item.value.empty() &&
+                        (seen.empty() || !item.value.ends_with(seen));
+    if (error == 0 && !is_new) return told(item, leased, EAGAIN, Reply::busy);
+    if (leased == 0) opened.leases.release(item.key, item.token);
+    return error;
   }
 
   fs::Error put(Item& item, Opened& opened) {

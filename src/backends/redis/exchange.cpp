@@ -135,9 +135,9 @@ void Exchange::write_item(Message& out, Item& item, bool with_text) const {
       call(out, all.watch, item.key, 2, with_text) << token_text(new_token()) << watch;
       return;
     case Verb::lease:
-      call(out, all.lease, item.key, 4, with_text)
+      call(out, all.lease, item.key, 6, with_text)
           << token_text(new_token()) << watch << terms_.leases.holder()
-          << milliseconds(terms_.lease_lasts);
+          << milliseconds(terms_.lease_lasts) << (item.looks ? "1" : "0") << item.value;
       return;
     case Verb::fill: {
       const bool last = with_text || terms_.leases.drop(item.key, item.token);
@@ -187,8 +187,11 @@ void Exchange::take_item(Item& item, resp::Reply& reply) {
       item.reply = Reply::done;
       return;
     case Verb::watch:
+      item.token = token_of(reply.text());
+      item.reply = Reply::done;
+      return;
     case Verb::lease:
-      return take_token(item, reply);
+      return take_lease(item, reply);
     case Verb::fill:
       item.reply = reply.number() == 1 ? Reply::done : Reply::refused;
       return;
@@ -197,12 +200,16 @@ void Exchange::take_item(Item& item, resp::Reply& reply) {
   }
 }
 
-void Exchange::take_token(Item& item, const resp::Reply& reply) {
-  item.token = token_of(reply.text());
-  item.reply = item.token == 0 ? Reply::busy : Reply::done;
-  if (op_->verb() == Verb::lease && item.reply == Reply::done) {
-    terms_.leases.add(item.key, item.token, std::chrono::steady_clock::now());
+void Exchange::take_lease(Item& item, resp::Reply& reply) {
+  if (reply.kind() == Kind::bulk) {
+    item.reply = Reply::found;
+    item.value = reply.take_text();
+    return;
   }
+  item.reply = reply.kind() == Kind::simple ? Reply::done : Reply::busy;
+  item.token = token_of(reply.text(reply.nodes().back()));
+  if (item.reply == Reply::busy) return;
+  terms_.leases.add(item.key, item.token, std::chrono::steady_clock::now());
 }
 
 void Exchange::take_error(Item& item, std::string_view text) {

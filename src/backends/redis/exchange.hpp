@@ -63,7 +63,7 @@ class Exchange {
   void drop_leases();
   void write_item(Message& out, engine::Item& item, bool with_text) const;
   void take_item(engine::Item& item, resp::Reply& reply);
-  void take_token(engine::Item& item, const resp::Reply& reply);
+  void take_lease(engine::Item& item, resp::Reply& reply);
   void take_error(engine::Item& item, std::string_view text);
 
   engine::Ref<engine::Op> op_;

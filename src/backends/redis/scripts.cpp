@@ -36,12 +36,17 @@ return ARGV[1])";
 
 // A lease counts as long as its token does: of a watch that has gone it is left over.
 constexpr std::string_view lease = R"(
+if ARGV[5] == '1' then
+  local value = redis.pcall('GET', KEYS[1])
+  if type(value) == 'string' and #value > 0 and
+     (ARGV[6] == '' or value:sub(-#ARGV[6]) ~= ARGV[6]) then return value end
+end
 local token = redis.pcall('GET', KEYS[2])
 if type(token) == 'string' and #token == 16 and not token:find('[^0-9a-f]') then
   local mine = ARGV[3] .. ':' .. token
   local lease = redis.pcall('GET', KEYS[3])
   if type(lease) == 'string' and lease ~= mine and #lease == 33 and lease:sub(17) == ':' .. token then
-    return false
+    return {token}
   end
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
 else
@@ -49,7 +54,7 @@ else
   redis.call('SET', KEYS[2], token, 'PX', ARGV[2])
 end
 redis.call('SET', KEYS[3], ARGV[3] .. ':' .. token, 'PX', ARGV[4])
-return token)";
+return redis.status_reply(token))";
 
 constexpr std::string_view fill = R"(
 local stored = 0

@@ -24,8 +24,9 @@ struct Scripts {
   Script add;
   /// new token, milliseconds of the watch. The token.
   Script watch;
-  /// new token, milliseconds of the watch, holder, milliseconds of the lease. The token; nil:
-  /// another holder has it.
+  /// new token, milliseconds of the watch, holder, milliseconds of the lease, looks (0 or 1), how
+  /// what was seen ends. A simple string: the token; an array with it: another holder has the
+  /// lease; a bulk: what is there that was not seen.
   Script lease;
   /// value, milliseconds, token, lease, kills (0 or 1), milliseconds of the watch from now on.
   /// Ends the lease. 1: stored; 0: the token is dead.

@@ -128,7 +128,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
     const Op& op = exchange_.op();
     bool large = false;
     for (const engine::Item& item : op.items) large = large || item.value.size() > Sizes::large;
-    if (op.verb() == Verb::get) {
+    if (op.verb() == Verb::get || op.items.back().looks) {
       place_ = Sizes::place_of(op.items.back().key);
       large = server_.sizes_.is_large(place_);
     }
