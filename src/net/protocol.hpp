@@ -22,7 +22,6 @@ namespace dcache::net {
 struct Reading {
   enum class What : std::uint8_t {
     more,       ///< The message goes on behind the bytes that there are.
-    place,      ///< The next `size` bytes go to `target`: big payloads are not copied twice.
     reply,      ///< The reply to the request is complete.
     push,       ///< A message that nobody asked for is complete: `Session::pushed` is next.
     malformed,  ///< `why`. The connection ends, and its requests fail.
@@ -30,10 +29,8 @@ struct Reading {
 
   What what = What::more;
   std::size_t used = 0;
-  /// Of `more`: how many bytes the session wants to see at once, at least; 0: any. Of `place`: > 0.
+  /// Of `more`: how many bytes the session wants to see at once, at least; 0: any.
   std::size_t size = 0;
-  /// Of `place`. Valid, and nobody else's, until the session is called again or destroyed.
-  char* target = nullptr;
   /// Of `malformed`: a sentence for people.
   std::string why = {};
 };
@@ -58,10 +55,9 @@ class Session {
     return Greeting::done;
   }
 
-  /// Reads what the server has sent. `bytes`: at least one, or none directly after a `place` was
-  /// filled. `request`: the one whose reply is due, null if none is. It may be unwanted, at the
-  /// latest since its deadline: the reply is read all the same, and may be dropped. A reply may
-  /// take many calls; requests change after `reply` only.
+  /// Reads what the server has sent. `bytes`: at least one. `request`: the one whose reply is due,
+  /// null if none is. It may be unwanted, at the latest since its deadline: the reply is read all
+  /// the same, and may be dropped. A reply may take many calls; requests change after `reply` only.
   virtual Reading read(std::string_view bytes, Request* request) = 0;
 
   /// A push is complete.

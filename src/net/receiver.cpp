@@ -49,15 +49,6 @@ void Receiver::make_room() {
 }
 
 Step Receiver::read(Stream& stream, std::size_t& asked, bool waits) {
-  if (target_ != nullptr && begin_ == end_) {
-    asked = missing_;
-    Step step = stream.read(target_, missing_, waits);
-    if (step.state == Step::State::moved) {
-      target_ += step.bytes;
-      missing_ -= step.bytes;
-    }
-    return step;
-  }
   // Room for a good part of a buffer, and for what is wanted: bytes are moved seldom.
   if (end_ == begin_ || capacity_ - end_ < capacity_ / 4 || capacity_ - begin_ < wanted_) {
     make_room();
@@ -92,25 +83,10 @@ Receiver::State Receiver::receive(Stream& stream, Session& session, Due& due, bo
   return State::more;
 }
 
-// True: the target is full, or there is none.
-bool Receiver::fill_target() {
-  if (target_ == nullptr) return true;
-  const std::size_t now = std::min(missing_, end_ - begin_);
-  if (now > 0) std::memcpy(target_, buffer_.get() + begin_, now);
-  begin_ += now;
-  target_ += now;
-  missing_ -= now;
-  if (missing_ > 0) return false;
-  target_ = nullptr;
-  is_filled_ = true;
-  return true;
-}
-
 // False: the connection is over.
 bool Receiver::parse(Session& session, Due& due) {
-  while (fill_target() && (begin_ < end_ || is_filled_)) {
+  while (begin_ < end_) {
     if (end_ - begin_ < wanted_) return true;
-    is_filled_ = false;
     const std::string_view bytes(buffer_.get() + begin_, end_ - begin_);
     const Reading reading = session.read(bytes, due.front());
     if (reading.used > bytes.size()) return over("the session consumed more than there was");
@@ -133,10 +109,6 @@ bool Receiver::parse(Session& session, Due& due) {
 
 bool Receiver::understand(const Reading& reading, Session& session, Due& due) {
   switch (reading.what) {
-    case Reading::What::place:
-      target_ = reading.target;
-      missing_ = reading.size;
-      return target_ != nullptr && missing_ > 0 ? true : over("the session names no place");
     case Reading::What::reply:
       if (due.front() == nullptr) return over("a reply came that nobody asked for");
       due.answered();

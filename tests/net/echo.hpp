@@ -116,10 +116,7 @@ class EchoSession final : public Session {
   }
 
   Reading read(std::string_view bytes, Request* request) override {
-    if (filled_) {
-      filled_ = false;
-      return {.what = Reading::What::reply};
-    }
+    if (missing_ > 0) return take_part(bytes, 0, request);
     const std::size_t end = bytes.find('\n');
     if (end == std::string_view::npos) {
       if (bytes.size() > 24) return {.what = Reading::What::malformed, .why = "no length"};
@@ -132,13 +129,9 @@ class EchoSession final : public Session {
       return {.what = Reading::What::malformed, .why = "neither a reply nor a push"};
     }
     const std::size_t head = end + 1;
-    // Large replies go to their place at once.
     if (size >= 1000 && !is_push && request != nullptr) {
-      auto& echo = static_cast<Echo&>(*request);
-      echo.reply.resize(size);
-      filled_ = true;
-      return {
-          .what = Reading::What::place, .used = head, .size = size, .target = echo.reply.data()};
+      missing_ = size;
+      return take_part(bytes, head, request);
     }
     if (bytes.size() < head + size) return {.size = head + size};
     const std::string_view body = bytes.substr(head, size);
@@ -154,8 +147,17 @@ class EchoSession final : public Session {
   void closed(const std::string&) noexcept override { protocol_.closed.fetch_add(1); }
 
  private:
+  // Large replies are taken as they come.
+  Reading take_part(std::string_view bytes, std::size_t from, Request* request) {
+    const std::string_view part = bytes.substr(from, missing_);
+    static_cast<Echo&>(*request).reply += part;
+    missing_ -= part.size();
+    return {.what = missing_ > 0 ? Reading::What::more : Reading::What::reply,
+            .used = from + part.size()};
+  }
+
   EchoProtocol& protocol_;
-  bool filled_ = false;
+  std::size_t missing_ = 0;  // Of a large reply.
   std::string push_;
 };
 
