@@ -13,14 +13,16 @@ python := python bench/decorators.py bench/far.py bench/page.py bench/redis.py b
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Run a slow function over /usr/include, cold and warm, in C++, in Python, and in both at once
+demo: ## Run a slow function over /usr/include, cold and warm, in C++, in Python, in both, over Redis
 	@tools/setup demo
+	@tools/setup redis 2>/dev/null || true
 	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF
 	@cmake --build --preset release -j $(JOBS) --target example_headers example_shared
 	@tools/venv build/demo
 	@build/release/examples/headers
 	@build/demo/bin/python examples/headers.py
 	@examples/shared.sh build/release/examples/shared build/demo/bin/python
+	@examples/fleet.sh build/demo/bin/python
 
 test: ## Build and run every test: sanitizers, threads, clang, Python
 	@tools/setup test

@@ -7,9 +7,9 @@ import sys
 
 
 def time_text(seconds):
-    """Three digits and a unit: "4.65 s", "12.3 s", "104 ms", "0.3 ms"."""
+    """Three digits and a unit: "4.65 s", "12.3 s", "104 ms", "0.3 ms", "0.04 ms"."""
     if seconds < 0.9995:
-        return f"{1e3 * seconds:.{1 if seconds < 0.01 else 0}f} ms"
+        return f"{1e3 * seconds:.{2 if seconds < 0.0001 else 1 if seconds < 0.01 else 0}f} ms"
     return f"{seconds:.{2 if seconds < 9.995 else 1}f} s"
 
 

@@ -37,7 +37,7 @@ void count_words(const std::string& text, std::unordered_map<std::string, std::i
   }
 }
 
-// The five most frequent ones.
+// The three most frequent ones.
 Counts most_frequent_words(const std::string& folder) {
   std::unordered_map<std::string, std::int64_t> counts;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
@@ -49,7 +49,7 @@ Counts most_frequent_words(const std::string& folder) {
   std::sort(words.begin(), words.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
-  words.resize(std::min<std::size_t>(words.size(), 5));
+  words.resize(std::min<std::size_t>(words.size(), 3));
   return words;
 }
 

@@ -8,7 +8,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 cache=$(mktemp -d)
 trap 'rm -rf "$cache"' EXIT
 
-echo "  Four processes share a result through files: the most frequent words under /usr/include."
+echo "  Four processes share a result through files: the most frequent words under"
+echo "  /usr/include."
 echo
 for turn in first second; do
   "$1" "$cache/results" /usr/include

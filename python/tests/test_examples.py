@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from redis_server import Server
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -31,6 +32,19 @@ def test_an_example_prints_what_its_source_says(name):
 @pytest.mark.skipif(not os.path.isdir("/usr/include"), reason="the demo is about its headers")
 def test_the_demo_gets_the_same_answers_with_and_without_dcache():
     assert "All answers are the same with and without dcache" in run("headers.py", "20")
+
+
+@pytest.mark.unsanitized("the processes are others")
+@pytest.mark.skipif(not os.path.isdir("/usr/include"), reason="the demo is about its headers")
+def test_two_processes_of_the_demo_share_a_redis():
+    server = Server()
+    try:
+        said = run("fleet.py", server.socket, "20")
+    finally:
+        server.close()
+    assert "All answers are the same in both" in said
+    rows = re.findall(r"^  \w+ process" + r" +(\d+) +[\d.]+ m?s" * 3, said, re.M)
+    assert [sum(map(int, row)) for row in rows] == [20, 20]
 
 
 def shared_program():
