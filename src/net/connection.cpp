@@ -96,7 +96,7 @@ void Connection::let_go() noexcept { perform(without_thread()); }
 
 // By a driver who has seized the role.
 Duties Connection::give_all_up(const char* why) noexcept {
-  lose(setup_.options.endpoint.name() + why, Clock::now(), true);
+  lose(setup_.options.endpoint.name() + why, Clock::now(), Lane::Loss::attempt);
   const std::lock_guard held(lock_);
   return lane_.release();
 }

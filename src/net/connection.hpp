@@ -66,8 +66,11 @@ class Connection final : public Reactor::Client {
   void serve(Ready ready, Moment now);
   bool receive(bool waits);
   void expire(Moment now);
-  void lose(std::string why, Moment now, bool is_attempt,
+  void lose(std::string why, Moment now, Lane::Loss loss,
             Fault fault = Fault::unavailable) noexcept;
+  Lane::Loss loss(Lane::Loss working) const noexcept {
+    return has_replied_ ? working : Lane::Loss::attempt;
+  }
   Duties give_all_up(const char* why) noexcept;
   void finish(Requests& requests, const Trouble& trouble) noexcept;
   Interest interest() noexcept;

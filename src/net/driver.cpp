@@ -68,13 +68,14 @@ Interest Connection::turn(Ready ready) noexcept {
       killed = killed_;
     }
     if (killed) {
-      lose(setup_.options.endpoint.name() + closed_here, now, true);
+      lose(setup_.options.endpoint.name() + closed_here, now, Lane::Loss::attempt);
     } else if (stream_ != nullptr || connect(now)) {
       serve(ready, now);
     }
     expire(now);
   } catch (const std::exception& error) {
-    lose(setup_.options.endpoint.name() + ": " + error.what(), now, stream_ == nullptr);
+    lose(setup_.options.endpoint.name() + ": " + error.what(), now,
+         stream_ == nullptr ? Lane::Loss::attempt : Lane::Loss::silence);
   }
   return interest();
 }
@@ -107,7 +108,8 @@ bool Connection::connect(Moment now) {
     case Dial::State::going_on:
       return false;
     case Dial::State::failed:
-      lose(dial_->why, now, true, dial_->rejected ? Fault::rejected : Fault::unavailable);
+      lose(dial_->why, now, Lane::Loss::attempt,
+           dial_->rejected ? Fault::rejected : Fault::unavailable);
       return false;
     case Dial::State::done:
       break;
@@ -151,7 +153,7 @@ void Connection::serve(Ready ready, Moment now) {
       const std::lock_guard held(lock_);
       if (!broken_.empty()) why = broken_;
     }
-    return lose(setup_.options.endpoint.name() + ": " + why, now, !has_replied_);
+    return lose(setup_.options.endpoint.name() + ": " + why, now, loss(Lane::Loss::end));
   }
   bool writes = false;
   bool is_overdue = false;
@@ -165,7 +167,7 @@ void Connection::serve(Ready ready, Moment now) {
   if (is_overdue) {
     lose(setup_.options.endpoint.name() + ": no reply for " +
              milliseconds(setup_.options.patience) + " although one was due",
-         now, !has_replied_);
+         now, loss(Lane::Loss::silence));
   }
 }
 
@@ -204,8 +206,9 @@ void Connection::expire(Moment now) {
 
 // The connection, or the attempt to make one, is over. A connection that never answered counts as
 // an attempt. After an attempt everything fails, and the server is left alone for a while; after a
-// connection that had worked only what was sent fails, and the rest goes to the next one.
-void Connection::lose(std::string why, Moment now, bool is_attempt, Fault fault) noexcept {
+// connection that had worked only what was sent fails, unless it may be sent once more, and the
+// rest goes to the next one.
+void Connection::lose(std::string why, Moment now, Lane::Loss loss, Fault fault) noexcept {
   const auto sentence = std::make_shared<const std::string>(std::move(why));
   Requests failed;
   std::unique_ptr<Stream> stream;
@@ -215,9 +218,9 @@ void Connection::lose(std::string why, Moment now, bool is_attempt, Fault fault)
     const std::lock_guard held(lock_);
     if (lane_.writing()) continue;  // He does not block, and the stream is his as well.
     stream.swap(stream_);
-    lane_.lost(is_attempt, failed);
+    lane_.lost(loss, failed);
     ++failures_;
-    if (is_attempt) {
+    if (loss == Lane::Loss::attempt) {
       refuse_until_ = now + backoff_.failed(engine::random_fraction());
       refusal_ = sentence;
       refusal_fault_ = fault;
@@ -232,12 +235,12 @@ void Connection::lose(std::string why, Moment now, bool is_attempt, Fault fault)
   finish(failed, {.fault = fault, .sent = true, .why = sentence});
 }
 
-// `trouble.sent` counts for those that were taken to send.
+// `trouble.sent` counts for those that were taken to send, if only over an earlier connection.
 void Connection::finish(Requests& requests, const Trouble& trouble) noexcept {
   bool has_told = false;
   while (const Ref<Request> each = requests.pop()) {
     Trouble own = trouble;
-    own.sent = own.sent && each->end_ != 0;
+    own.sent = own.sent && (each->end_ != 0 || each->repeated_);
     each->finish(std::move(own));
     has_told |= each->care_ == Request::Care::orphan;
   }

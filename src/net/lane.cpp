@@ -255,8 +255,18 @@ Lane::Wait Lane::settle() noexcept {
   return {.write = unsent, .until = std::min(earliest_, overdue_at())};
 }
 
-void Lane::lost(bool all, Requests& out) noexcept {
-  while (first_ != nullptr && (all || first_->end_ != 0)) out.push(remove(*first_));
+void Lane::lost(Loss loss, Requests& out) noexcept {
+  Request* next = first_;
+  while (next != nullptr && (loss == Loss::attempt || next->end_ != 0)) {
+    Request& request = *std::exchange(next, next->next_);
+    if (loss == Loss::end && request.may_be_repeated()) {
+      request.end_ = 0;
+      request.repeated_ = urgent_ = true;
+    } else {
+      out.push(remove(request));
+    }
+  }
+  unsent_ = first_;
   open_ = stale_ = stopped_ = false;
 }
 

@@ -121,9 +121,14 @@ class Lane {
   /// The driver has looked at all there is, and goes to wait. Whoever submits from here on has the
   /// I/O thread told.
   Wait settle() noexcept;
-  /// The connection is gone. `all`: every request leaves, else only those taken to send.
-  /// REQUIRES: nobody writes.
-  void lost(bool all, Requests& out) noexcept;
+  /// Which requests leave with a connection.
+  enum class Loss : std::uint8_t {
+    attempt,  ///< It never answered, or could not be made: all of them.
+    silence,  ///< It did not answer any more: those taken to send.
+    end,      ///< It has ended: of those taken to send what may not be sent once more.
+  };
+  /// The connection is gone. REQUIRES: nobody writes.
+  void lost(Loss loss, Requests& out) noexcept;
 
   // --- The I/O thread ---
 

@@ -62,6 +62,11 @@ class Request : public engine::Counted {
   std::string_view body;  ///< What it points at is kept alive by the derived object. Not copied.
   std::string tail;
 
+  /// It does no harm to send it twice, the server may have done it already: where the connection
+  /// ends before its reply it goes over the next one, once. Set before `submit`; the session takes
+  /// it back when it has taken a part of the reply.
+  bool repeatable = false;
+
   Moment deadline() const noexcept { return deadline_; }
   std::size_t size() const noexcept { return head.size() + body.size() + tail.size(); }
 
@@ -117,6 +122,7 @@ class Request : public engine::Counted {
   }
   bool move_on(Phase to) noexcept;
   bool settled() const noexcept { return phase() == finished || phase() == dropped; }
+  bool may_be_repeated() const noexcept { return repeatable && !repeated_ && !unwanted(); }
   // Whoever waits for it drives from now on.
   void tell_to_lead() noexcept;
   // For the thread that waits: sleeps until it is completed or made the leader. False: `until` came
@@ -137,6 +143,7 @@ class Request : public engine::Counted {
   std::uint64_t end_ = 0;  // Where its bytes end in the connection's stream; 0: not taken to send.
   Care care_ = Care::orphan;
   bool queued_ = false;
+  bool repeated_ = false;
 };
 
 /// Owns requests, in order, and allocates nothing. A request is in one list of a kind at a time.

@@ -281,6 +281,7 @@ TEST_P(Redis, GoesOnWhileItsConnectionsAreKilled) {
     EXPECT_EQ(f(i % 5), 2 * (i % 5));
     server->ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
   }
+  EXPECT_EQ(f.far_stats()[0].failures, 0U) << "what was sent in vain goes over the next one";
 }
 
 TEST_P(Redis, ServesAForkedChildInTraffic) {

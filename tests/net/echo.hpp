@@ -151,6 +151,7 @@ class EchoSession final : public Session {
   Reading take_part(std::string_view bytes, std::size_t from, Request* request) {
     const std::string_view part = bytes.substr(from, missing_);
     static_cast<Echo&>(*request).reply += part;
+    request->repeatable = false;
     missing_ -= part.size();
     return {.what = missing_ > 0 ? Reading::What::more : Reading::What::reply,
             .used = from + part.size()};

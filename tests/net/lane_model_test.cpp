@@ -80,6 +80,7 @@ struct Chances {
   double fail = 0;       // An attempt to connect fails.
   double give_up = 0;    // A wait ends before its reply.
   double no_thread = 0;  // No I/O thread can be had.
+  double repeat = 0.3;   // A request may be sent once more.
   std::chrono::milliseconds deadline = 50s;
 };
 
@@ -157,6 +158,7 @@ class World {
       const std::size_t filler = fibers_.chance(0.2) ? 40 : fibers_.below(10);
       const Ref<Probe> request = engine::make_ref<Probe>(
           ++last_id_, filler, fibers_.below(99), fibers_.below(99), now_ + chances_.deadline, now_);
+      request->repeatable = fibers_.chance(chances_.repeat);
       co_await Fibers::pause();
       if (lane_.full(request->size())) continue;
       all_.push_back(request);
@@ -247,7 +249,7 @@ class World {
       duties = lane_.io_refused(seized);
       if (!seized) continue;
       check(drivers_++ == 0, "two drive");
-      co_await lose(true);
+      co_await lose(Lane::Loss::attempt);
       --drivers_;
       duties = lane_.release();
     }
@@ -320,7 +322,7 @@ class World {
       const bool starts = lane_.start_writing(looked && writes);
       const bool overdue = looked && !reads && lane_.overdue(now);
       if (starts) co_await write();
-      if (overdue) co_await lose(!has_replied_);
+      if (overdue) co_await lose(loss(Lane::Loss::silence));
     }
     Requests expired;
     lane_.expire(now_, expired);
@@ -337,7 +339,7 @@ class World {
     if (fibers_.chance(0.3)) co_return;  // It takes some turns.
     dialing_ = false;
     if (fibers_.chance(chances_.fail)) {
-      co_await lose(true);
+      co_await lose(Lane::Loss::attempt);
       co_return;
     }
     wire_ = std::make_shared<Wire>();
@@ -369,17 +371,18 @@ class World {
       co_await Fibers::pause();
       each->finish({});
     }
-    if (wire_->dead && wire_->replies.empty()) co_await lose(!has_replied_);
+    if (wire_->dead && wire_->replies.empty()) co_await lose(loss(Lane::Loss::end));
   }
 
-  Steps lose(bool all) {
+  Lane::Loss loss(Lane::Loss working) const { return has_replied_ ? working : Lane::Loss::attempt; }
+  Steps lose(Lane::Loss loss) {
     if (wire_) wire_->dead = true;
     const Fibers::Condition nobody_writes = [&] { return !lane_.writing(); };
     co_await Fibers::until(nobody_writes);
     Requests out;
     wire_ = nullptr;
     dialing_ = false;
-    lane_.lost(all, out);
+    lane_.lost(loss, out);
     while (const Ref<Request> each = out.pop()) {
       co_await Fibers::pause();
       each->finish({.fault = Fault::unavailable, .why = why_});

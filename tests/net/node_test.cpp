@@ -313,6 +313,26 @@ TEST(Node, AConnectionThatEndedWhileNobodyAskedIsMadeAgainUnnoticed) {
   EXPECT_EQ(pair.node().stats().connects, 2U);
 }
 
+TEST(Node, ARequestThatMayBeRepeatedGoesOverTheNextConnectionOnce) {
+  EchoServer server;
+  Node node(server.options(), std::make_shared<EchoProtocol>());
+  for (int i = 0; i < 20; ++i) {
+    server.kill_connections();  // A moment ago, so that nobody has looked.
+    const auto request = echo("again", 10s);
+    request->repeatable = true;
+    node.submit(request, Waiting::thread);
+    ASSERT_TRUE(node.wait(*request, request->deadline()));
+    EXPECT_EQ(request->trouble().fault, Fault::none) << *request->trouble().why;
+    EXPECT_EQ(request->reply, "again");
+  }
+  const auto request = echo("close", 10s);
+  request->repeatable = true;
+  node.submit(request, Waiting::thread);
+  ASSERT_TRUE(node.wait(*request, request->deadline()));
+  EXPECT_EQ(request->trouble().fault, Fault::unavailable) << "twice, and no more";
+  EXPECT_TRUE(request->trouble().sent);
+}
+
 TEST(Node, ARequestThatNoConnectionHasSeenGoesOverTheNextOne) {
   Pair pair;
   ASSERT_EQ(ask(pair.node(), "warm")->reply, "warm");

@@ -105,6 +105,11 @@ Message Exchange::write() {
   return out;
 }
 
+bool Exchange::repeatable() const noexcept {
+  return std::none_of(op_->items.begin(), op_->items.end(),
+                      [](const Item& item) { return item.kills; });
+}
+
 // Those that somebody here has, too, stay.
 void Exchange::drop_leases() {
   asks_all_ = false;

@@ -42,6 +42,9 @@ class Exchange {
   Exchange(engine::Ref<engine::Op> op, Terms& terms) : op_(std::move(op)), terms_(terms) {}
 
   const engine::Op& op() const noexcept { return *op_; }
+  /// Whether the round may be written twice: what the store has done already it says again. A fill
+  /// that kills would find its own token dead.
+  bool repeatable() const noexcept;
   /// The commands of the round. Empty: nothing has to be asked, `finish` is next. It points into
   /// the operation.
   Message write();

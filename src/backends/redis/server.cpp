@@ -83,6 +83,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
 
   void send(net::Node& node, Waiting waiting) {
     node_ = &node;
+    repeatable = exchange_.repeatable();
     Message message = exchange_.write();
     if (message.head.empty()) return finish();
     const Traffic traffic = choose_traffic();
@@ -173,6 +174,7 @@ class Server::Renewal final : public Asking {
   Renewal(Server& server, std::vector<HeldLeases::Due> due, bool with_text, net::Moment deadline)
       : Asking(deadline), server_(server), due_(std::move(due)) {
     head = renewal(due_, server.terms_, with_text);
+    repeatable = true;
     knows_ = with_text;
   }
 
@@ -201,7 +203,10 @@ class Server::Renewal final : public Asking {
 /// Whether it is there, and lets us in.
 class Server::Ping final : public Asking {
  public:
-  explicit Ping(net::Moment deadline) : Asking(deadline) { resp::append_command(head, {"PING"}); }
+  explicit Ping(net::Moment deadline) : Asking(deadline) {
+    resp::append_command(head, {"PING"});
+    repeatable = true;
+  }
   bool take(resp::Reply& reply) override {
     if (reply.kind() == resp::Kind::error) error = trouble_of(reply.text());
     return true;

@@ -141,6 +141,7 @@ net::Reading Session::read(std::string_view bytes, net::Request* request) {
       reading.what = What::reply;
       return reading;
     }
+    request->repeatable = false;
   }
   return reading;
 }
