@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -16,6 +18,8 @@
 #include "dcache/cache.hpp"
 #include "support/proxy.hpp"
 #include "support/redis_server.hpp"
+
+#include "net/certificates.hpp"
 
 namespace {
 
@@ -27,6 +31,8 @@ using dcache::test::Proxy;
 using dcache::test::RedisServer;
 using dcache::test::Weather;
 
+using Server = dcache::test::RedisOptions;
+
 // A call's own time, the budget of its tier (100 ms for everything that it asks of it), and what a
 // busy machine adds.
 constexpr auto bound = 2s;
@@ -37,12 +43,16 @@ std::string text_of(int n) {
 
 class RedisFaults : public testing::Test {
  protected:
-  RedisFaults() : f_(make(proxy_.port())), other_(make(server_.port())) {
-    for (int n = 0; n < 20; ++n) other_(n);
+  explicit RedisFaults(const Server& server = {}, const RedisOptions& options = {})
+      : server_(server), f_(make(options, proxy_.port())) {
+    for (int n = 0; n < 20; ++n) f_(n);
   }
 
-  static dcache::Memoized<std::string(int)> make(std::uint16_t port) {
-    RedisOptions options{.host = "127.0.0.1", .port = port};
+  // `options`: of the client, but for where the server is.
+  dcache::Memoized<std::string(int)> make(RedisOptions options, std::uint16_t port) const {
+    options.host = "127.0.0.1";
+    options.port = port;
+    if (options.tls) options.ca_file = server_.ca();
     return Cache({std::make_shared<RedisBackend>(options)}).memoize("text", text_of);
   }
 
@@ -50,7 +60,6 @@ class RedisFaults : public testing::Test {
   void call_through(const std::function<void()>& fault) {
     std::atomic<bool> stop{false};
     std::atomic<int> wrong{0}, failed{0};
-    std::atomic<std::int64_t> slowest{0};
     std::vector<std::thread> threads;
     for (int thread = 0; thread < 4; ++thread) {
       threads.emplace_back([&, thread] {
@@ -62,8 +71,8 @@ class RedisFaults : public testing::Test {
             ++failed;
           }
           const auto took = (std::chrono::steady_clock::now() - begun) / 1ns;
-          for (auto seen = slowest.load(); took > seen;) {
-            if (slowest.compare_exchange_weak(seen, took)) break;
+          for (auto seen = slowest_.load(); took > seen;) {
+            if (slowest_.compare_exchange_weak(seen, took)) break;
           }
         }
       });
@@ -73,8 +82,8 @@ class RedisFaults : public testing::Test {
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(wrong, 0);
     EXPECT_EQ(failed, 0);
-    EXPECT_LT(std::chrono::nanoseconds(slowest), bound);
-    RecordProperty("slowest_ms", std::to_string(slowest.load() / 1'000'000));
+    EXPECT_LT(std::chrono::nanoseconds(slowest_), bound);
+    RecordProperty("slowest_ms", std::to_string(slowest_.load() / 1'000'000));
   }
 
   bool recovers() {
@@ -88,10 +97,40 @@ class RedisFaults : public testing::Test {
     return true;
   }
 
+  // Connections are made anew, under what holds by now.
+  void kill_connections() const {
+    server_.ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  }
+
   RedisServer server_;
   Proxy proxy_{server_.port()};
   dcache::Memoized<std::string(int)> f_;
-  dcache::Memoized<std::string(int)> other_;
+  std::atomic<std::int64_t> slowest_{0};  // Of all calls, in nanoseconds.
+};
+
+// With a user of its own, whose rights come and go.
+class RedisLogins : public RedisFaults {
+ protected:
+  RedisLogins()
+      : RedisFaults({.lines = {"user app on >secret ~* +@all"}},
+                    {.username = "app", .password = "secret"}) {}
+
+  void change(std::string_view right) const { server_.ask({"ACL", "SETUSER", "app", right}); }
+};
+
+class RedisCertificates : public RedisFaults {
+ protected:
+  RedisCertificates() : RedisFaults({.tls = true}, {.tls = true, .server_name = "localhost"}) {}
+
+  // `name`: of the files, without their endings.
+  void show(const std::string& name) const {
+    const std::string certificate = beside_ca(name + ".crt"), key = beside_ca(name + ".key");
+    server_.ask({"CONFIG", "SET", "tls-cert-file", certificate, "tls-key-file", key});
+    kill_connections();
+  }
+  std::string beside_ca(const std::string& file) const {
+    return std::filesystem::path(server_.ca()).replace_filename(file);
+  }
 };
 
 void weather(Proxy& proxy, Weather kind) {
@@ -161,7 +200,7 @@ TEST_F(RedisFaults, KilledAndStartedAgain) {
 TEST_F(RedisFaults, ConnectionsThatAreKilledInALoop) {
   call_through([&] {
     for (int i = 0; i < 100; ++i) {
-      server_.ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+      kill_connections();
       std::this_thread::sleep_for(5ms);
     }
   });
@@ -175,6 +214,49 @@ TEST_F(RedisFaults, FullStore) {
     std::this_thread::sleep_for(300ms);
     server_.ask({"CONFIG", "SET", "maxmemory", "0"});
   });
+  EXPECT_GT(f_.far_stats()[0].failures, 0U);
+  EXPECT_STREQ(f_.far_stats()[0].breaker, "closed") << "it can be read";
+  EXPECT_TRUE(recovers());
+}
+
+TEST_F(RedisLogins, AWrongPassword) {
+  call_through([&] {
+    std::this_thread::sleep_for(100ms);
+    change("<secret");
+    kill_connections();
+    std::this_thread::sleep_for(700ms);
+    change(">secret");
+  });
+  EXPECT_GT(f_.far_stats()[0].failures, 0U);
+  EXPECT_TRUE(recovers());
+}
+
+TEST_F(RedisLogins, AMissingPermission) {
+  for (const std::string command : {"get", "evalsha", "hello"}) {
+    const auto failures = f_.far_stats()[0].failures;
+    call_through([&] {
+      change("-" + command);
+      kill_connections();
+      server_.ask({"FLUSHALL"});
+      std::this_thread::sleep_for(500ms);
+      change("+" + command);
+    });
+    const bool does_without = command == "hello";  // RESP2 has a login of its own.
+    EXPECT_EQ(f_.far_stats()[0].failures > failures, !does_without) << command;
+    EXPECT_TRUE(recovers()) << command;
+  }
+}
+
+TEST_F(RedisCertificates, OneThatNobodyTrusts) {
+  const dcache::net::test::Certificate stranger("elsewhere", "DNS:localhost", nullptr);
+  stranger.write(beside_ca("stranger.crt"), beside_ca("stranger.key"));
+  call_through([&] {
+    std::this_thread::sleep_for(100ms);
+    show("stranger");
+    std::this_thread::sleep_for(700ms);
+    show("server");
+  });
+  EXPECT_GT(f_.far_stats()[0].failures, 0U);
   EXPECT_TRUE(recovers());
 }
 

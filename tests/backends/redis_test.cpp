@@ -290,10 +290,17 @@ TEST_P(Redis, ServesAForkedChildInTraffic) {
   const auto f = Cache({connect(*server)}).memoize("twice", twice);
   f(1);
   std::atomic<bool> stop{false};
+  std::atomic<int> wrong{0};
+  std::atomic<std::int64_t> slowest{0};
   std::vector<std::thread> traffic;
   for (int i = 0; i < 3; ++i) {
     traffic.emplace_back([&] {
-      for (int n = 0; !stop; ++n) f(n % 20);
+      for (int n = 0; !stop; ++n) {
+        const auto time = took([&] { wrong += f(n % 20) == 2 * (n % 20) ? 0 : 1; });
+        for (auto seen = slowest.load(); time.count() > seen;) {
+          if (slowest.compare_exchange_weak(seen, time.count())) break;
+        }
+      }
     });
   }
   for (int i = 0; i < 5; ++i) {
@@ -305,6 +312,10 @@ TEST_P(Redis, ServesAForkedChildInTraffic) {
   }
   stop = true;
   for (std::thread& thread : traffic) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_LT(std::chrono::nanoseconds(slowest), 2s);
+  EXPECT_EQ(f.far_stats()[0].failures, 0U) << "the parent notices nothing";
+  RecordProperty("slowest_ms", std::to_string(slowest.load() / 1'000'000));
 }
 
 TEST_P(Redis, IsTakenApartByAnotherThreadIfACompletionDropsIt) {
