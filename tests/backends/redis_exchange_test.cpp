@@ -191,7 +191,7 @@ TEST_P(RedisExchange, RenewsALeaseForAsLongAsItIsHeld) {
     std::this_thread::sleep_for(110ms);
     const auto due = one.terms.leases.due(std::chrono::steady_clock::now());
     ASSERT_EQ(due.size(), 1U);
-    client.send(renewal(due, one.terms, true));
+    client.send(renewal(due, one.terms));
     EXPECT_EQ(client.receive().number(), 1);
   }
   EXPECT_EQ(other.one(Verb::lease, "a:b").reply, Reply::busy);

@@ -270,10 +270,10 @@ Ref<Op> Exchange::give_up(std::string why) {
   return op;
 }
 
-std::string renewal(const std::vector<HeldLeases::Due>& due, Terms& terms, bool with_text) {
+std::string renewal(const std::vector<HeldLeases::Due>& due, Terms& terms) {
   Message out;
   for (const auto& [key, token] : due) {
-    call(out, scripts().renew, key, 3, with_text)
+    call(out, scripts().renew, key, 3, true)
         << terms.leases.lease_text(token) << milliseconds(terms.lease_lasts) << watch_lasts.count();
   }
   return std::move(out.head);

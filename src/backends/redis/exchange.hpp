@@ -86,8 +86,8 @@ class Exchange {
 };
 
 /// The renewal of leases: one command each, of which each has one reply, `terms.leases.forget` for
-/// those that are 0.
-std::string renewal(const std::vector<HeldLeases::Due>& due, Terms& terms, bool with_text);
+/// those that are 0. With the script's text: they are so few that a second round would cost more.
+std::string renewal(const std::vector<HeldLeases::Due>& due, Terms& terms);
 
 /// A sentence about an error reply, without what a client had sent.
 std::string trouble_of(std::string_view error);

@@ -131,33 +131,24 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
 /// Leases that are due: each of their replies says whether it is one still.
 class Server::Renewal final : public Asking {
  public:
-  Renewal(Server& server, std::vector<HeldLeases::Due> due, bool with_text, net::Moment deadline)
+  Renewal(Server& server, std::vector<HeldLeases::Due> due, net::Moment deadline)
       : Asking(deadline), server_(server), due_(std::move(due)) {
-    head = renewal(due_, server.terms_, with_text);
+    head = renewal(due_, server.terms_);
     repeatable = true;
-    knows_ = with_text;
   }
 
   bool take(resp::Reply& reply) override {
-    if (reply.kind() == resp::Kind::error) {
-      unknown_ = unknown_ || (!knows_ && reply.text().starts_with("NOSCRIPT"));
-    } else if (reply.number() == 0) {
-      server_.terms_.leases.forget(due_[taken_].key, due_[taken_].token);
+    const HeldLeases::Due& due = due_[taken_];
+    if (reply.kind() == resp::Kind::integer && reply.number() == 0) {
+      server_.terms_.leases.forget(due.key, due.token);
     }
     return ++taken_ == due_.size();
   }
 
- protected:
-  void done() noexcept override {
-    if (trouble().fault == Fault::none && unknown_) server_.send_renewal(std::move(due_), true);
-  }
-
  private:
   Server& server_;
-  std::vector<HeldLeases::Due> due_;
+  const std::vector<HeldLeases::Due> due_;
   std::size_t taken_ = 0;
-  bool knows_ = false;
-  bool unknown_ = false;
 };
 
 /// Whether it is there, and lets us in.
@@ -248,17 +239,13 @@ void Server::send(const Ref<Op>& op) {
 
 void Server::renew_leases(SteadyMoment now) noexcept {
   if (closed_.load(std::memory_order_acquire)) return terms_.leases.clear();
-  std::vector<HeldLeases::Due> due = terms_.leases.due(now);
-  if (!due.empty()) send_renewal(std::move(due), false);
-}
-
-void Server::send_renewal(std::vector<HeldLeases::Due> due, bool with_text) noexcept {
   try {
-    const auto request = engine::make_ref<Renewal>(
-        *this, std::move(due), with_text, std::chrono::steady_clock::now() + options_.lease / 3);
+    std::vector<HeldLeases::Due> due = terms_.leases.due(now);
+    if (due.empty()) return;
+    const auto request = engine::make_ref<Renewal>(*this, std::move(due), now + options_.lease / 3);
     node().submit(Ref<net::Request>(request), Waiting::nobody);
   } catch (const std::exception&) {
-    // They end in their time then.
+    // They are due again in a third of their time.
   }
 }
 

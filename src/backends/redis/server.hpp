@@ -46,7 +46,6 @@ class Server : public std::enable_shared_from_this<Server> {
   net::Node& node();
   net::NodeOptions node_options() const;
   void send(const engine::Ref<engine::Op>& op);
-  void send_renewal(std::vector<HeldLeases::Due> due, bool with_text) noexcept;
   std::string trouble(const net::Trouble& trouble) const;
 
   const RedisOptions options_;
