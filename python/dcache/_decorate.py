@@ -204,7 +204,7 @@ def _split(backend, multiple, of_tiers, options):
         for name in (name for name in _OF_TIERS if of_tiers.get(name)):
             raise ConfigError(f"dcache: {name} is about far tiers, and none is given")
         return near, None
-    from ._far import Tiers
+    from ._tiers import Tiers
 
     require = of_tiers.pop("require")
     far = Tiers(tiers, near=near is not None, clock=options.get("clock"), **of_tiers)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Far tiers: what stands behind the near one, and which functions go there.
+"""Which functions have far tiers (`_tiers.py`), under which identity; and what stays near.
 
-Loaded when a far tier is first named. In a call nothing here runs but what a backend that is
-written in Python does.
+Loaded when a far tier is first named. In a call nothing here runs.
 """
 
 import logging
@@ -11,127 +10,13 @@ import warnings
 import weakref
 
 from . import _engine, _identity
-from ._backend_threads import adapter_of
-from ._durations import seconds
 from ._engine import ConfigError, UnkeyableError, UnstorableError, UsageError
-from .backends import InMemoryBackend, Tier, _Store
+from ._tiers import Tiers, bytes_of
+from .backends import InMemoryBackend
 
-NEAR_TTL = 5  # Seconds.
-RETAIN = 30 * 86400
 _UNSTORABLE = {"warn": 0, "raise": 1, "ignore": 2}
 
 log = logging.getLogger("dcache")
-
-
-class Tiers:
-    """The far tiers of one cache, nearest first. Opens nothing before they are used.
-
-    Raises ConfigError for what can never work.
-    """
-
-    def __init__(self, tiers, *, near, near_ttl=None, secret=None, retain=None, clock=None):
-        """tiers: URLs, backends, mappings or `Tier`s; near: whether memory comes before them."""
-        self._given = (list(tiers), near, near_ttl, secret, retain, clock)
-        self._tiers = [_described(tier) for tier in tiers]
-        self.names = [backend.name() for backend, *_ in self._tiers]
-        self._near_ttl = seconds("near_ttl", NEAR_TTL if near_ttl is None else near_ttl)
-        self._near = near
-        self.chain = _engine.Chain(
-            self._tiers,
-            secret=_bytes_of("secret", secret),
-            retain=seconds("retain", RETAIN if retain is None else retain),
-            mark_ttl=1,
-            near_ttl=self._near_ttl,
-            compress_from=4096,
-            on_trouble=_log_trouble,
-            clock=clock,
-        )
-        self.live = {}  # Which function has which identity here.
-
-    def __reduce__(self):
-        """By what it was made of; a mapping becomes another one."""
-        return _remade, self._given
-
-    @property
-    def near_ttl(self):
-        """For how long memory is believed; None: others cannot change what it has."""
-        return self._near_ttl if self._near and self.chain.is_shared() else None
-
-    def check(self):
-        """Connect to every tier; raises what is wrong with the first that cannot be used."""
-        self.chain.check()
-
-    def __repr__(self):
-        """Name the tiers."""
-        return ", ".join(self.names)
-
-
-def _remade(tiers, near, near_ttl, secret, retain, clock):
-    return Tiers(tiers, near=near, near_ttl=near_ttl, secret=secret, retain=retain, clock=clock)
-
-
-def engine_backend(backend):
-    """The engine's own object for a URL, a backend or a mapping."""
-    if isinstance(backend, str):
-        return _open(backend)
-    if isinstance(backend, _Store):
-        return backend._backend
-    if isinstance(backend, type):
-        raise UsageError(
-            f"dcache: {backend.__name__} is the class; expected an object: {backend.__name__}(...)"
-        )
-    if isinstance(backend, InMemoryBackend):
-        raise ConfigError("dcache: memory comes first in a chain: it is the nearest tier")
-    adapter = adapter_of(backend)
-    if adapter is None:
-        raise UsageError(
-            f"dcache: {backend!r} is no backend; expected a URL, a dcache.backends.Backend, or a "
-            "mapping of text to bytes"
-        )
-    return _engine.python_backend(
-        adapter,
-        adapter.name,
-        adapter.shared,
-        adapter.adds,
-        adapter.batches,
-        adapter.timeout,
-    )
-
-
-def _described(tier):
-    if not isinstance(tier, Tier):
-        tier = Tier(tier)
-    backend = engine_backend(tier.backend)
-    return backend, tier.ttl, tier.reads, tier.writes, tier.timeout
-
-
-def _open(url):
-    scheme = url.partition(":")[0]
-    if ":" in url and scheme not in _engine.known_schemes():
-        import importlib.metadata
-
-        for entry in importlib.metadata.entry_points(group="dcache.backends", name=scheme):
-            return engine_backend(entry.load()(url))
-    return _engine.open_backend(url)
-
-
-def _bytes_of(name, secret):
-    if secret is None:
-        return b""
-    if isinstance(secret, str):
-        secret = secret.encode()
-    if not isinstance(secret, bytes):
-        raise ConfigError(f"dcache: {name} is a {type(secret).__name__}; expected text or bytes")
-    if not secret:
-        raise ConfigError(f"dcache: {name} is empty; expected at least 16 random bytes")
-    return secret
-
-
-def _log_trouble(tier, why):
-    log.warning("far tier %s fails, calls go on without it: %s", tier, why)
-
-
-# --- Which functions go where ---
 
 
 class Settings:
@@ -206,7 +91,7 @@ def resolve(wrapped, identity, settings, typed):
         space,
         name,
         version,
-        secret=_bytes_of("secret of the codec", getattr(codec, "secret", None)),
+        secret=bytes_of("secret of the codec", getattr(codec, "secret", None)),
         codec=codec,
         codec_name=getattr(codec, "name", "cbor"),
         near_ttl=tiers.near_ttl,

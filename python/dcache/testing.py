@@ -24,7 +24,7 @@ def check_backend(make, *, value_max=4 << 20):
 
     The suite is the one that the engine's own backends pass.
     """
-    from ._far import engine_backend
+    from ._tiers import engine_backend
 
     results = _engine.check_backend(lambda: engine_backend(make()), value_max)
     wrong = [f"{sentence}: {why}" for sentence, why in results if why]

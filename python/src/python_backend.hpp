@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// A backend that is written in Python: its operations run where the package puts them
-/// (`dcache/_far.py`), never on the thread of the engine that asks.
+/// (`dcache/_backend_threads.py`), never on the thread of the engine that asks.
 #pragma once
 
 #include <chrono>
