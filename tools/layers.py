@@ -90,6 +90,7 @@ PUBLIC = {
         engine/operation
         engine/record
         engine/record_fault
+        engine/url
     """,
     "backends": """
         backends/file

@@ -1,57 +1,15 @@
 // SPDX-License-Identifier: MIT
-/// Names become backends: URLs, and who opens which scheme.
-///
-///   file:///var/cache/app?max_bytes=1GB&allow_shared=true
-///
-/// Thread-safe throughout.
+/// Names become backends: who opens which scheme. Thread-safe throughout.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "dcache/engine/backend.hpp"
+#include "dcache/engine/url.hpp"
 
 namespace dcache::engine {
-
-/// The parts of a URL, percent-escapes undone.
-struct Url {
-  std::string scheme;
-  std::string user;
-  std::string password;
-  std::string host;
-  std::string port;
-  std::string path;
-  std::map<std::string, std::string> options;  ///< After the `?`.
-
-  /// Throws ConfigError for what is no URL; the message does not have the password.
-  static Url parse(std::string_view text);
-  /// All of it, as it was given: not for messages.
-  const std::string& whole() const noexcept { return whole_; }
-  /// For messages: without user and password.
-  std::string text() const;
-
-  // An option, taken out; `otherwise` if it is not there. Throw ConfigError for another form.
-  std::string take(const std::string& option, std::string otherwise);
-  bool take_flag(const std::string& option, bool otherwise);
-  /// `1GB`, `64MiB`, `4096`: bytes.
-  std::uint64_t take_bytes(const std::string& option, std::uint64_t otherwise);
-  /// `50ms`, `1h30m`, `90`: seconds where there is no unit.
-  std::chrono::nanoseconds take_duration(const std::string& option,
-                                         std::chrono::nanoseconds otherwise);
-  /// Throws ConfigError, which names `known`, for options that nobody took.
-  void refuse_others(std::string_view known) const;
-
- private:
-  std::string whole_;
-};
-
-using Opener = std::function<std::shared_ptr<Backend>(Url url)>;
 
 /// A scheme that a plugin brings. Throws ConfigError if it is taken.
 void register_scheme(const std::string& scheme, const Opener& open);
@@ -63,10 +21,5 @@ std::shared_ptr<Backend> open_backend(std::string_view url);
 std::string load_plugin(const std::string& path);
 /// Those that can be opened now.
 std::vector<std::string> known_schemes();
-
-/// `"1GB"`, `"64MiB"`, `"4096"`. Throws ConfigError, which calls it `name`.
-std::uint64_t parse_bytes(std::string_view text, std::string_view name);
-/// `"90s"`, `"1h30m"`, `"50ms"`, `"1.5"`. Throws ConfigError, which calls it `name`.
-std::chrono::nanoseconds parse_duration(std::string_view text, std::string_view name);
 
 }  // namespace dcache::engine

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // RFC 3986, as far as stores are named by it.
+#include "dcache/engine/url.hpp"
+
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
-#include "dcache/engine/open.hpp"
 #include "dcache/error.hpp"
 
 namespace dcache::engine {
@@ -136,6 +139,18 @@ std::chrono::nanoseconds Url::take_duration(const std::string& option,
                                             std::chrono::nanoseconds otherwise) {
   const std::string value = take(option, "");
   return value.empty() ? otherwise : parse_duration(value, option + " of " + text());
+}
+
+std::uint64_t Url::number(const std::string& what, const std::string& text,
+                          std::uint64_t most) const {
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end || number > most) {
+    throw ConfigError("dcache: the " + what + " of " + this->text() + " is \"" + text +
+                      "\"; expected a number up to " + std::to_string(most));
+  }
+  return number;
 }
 
 void Url::refuse_others(std::string_view known) const {

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "dcache/engine/open.hpp"
+#include "dcache/engine/url.hpp"
 #include "dcache/error.hpp"
 
 namespace dcache::engine {
