@@ -6,7 +6,8 @@
 /// to 1100). A lone caller that blocks drives the socket himself; under load, and for callers that
 /// do not block, an I/O thread does. A connection is made when it is first asked for, and again
 /// when it is asked for after it was lost, at once if it had worked, else after a growing and
-/// jittered delay. Within that delay requests fail at once.
+/// jittered delay. Within that delay requests fail at once. What was sent over the lost one fails,
+/// unless it may be sent twice (`Request::repeatable`).
 ///
 /// A server that takes bytes and answers nothing is found out by its oldest reply: when that is
 /// past its deadline, and `patience` has gone by without any reply, the connection is dead and its

@@ -71,6 +71,7 @@ class Caller {
     if (random_() % 64 == 0) bytes = "push " + bytes;
     const nanoseconds time = random_() % 16 == 0 ? nanoseconds(300us) : nanoseconds(5s);
     const auto request = echo(bytes, time);
+    request->repeatable = random_() % 2 == 0;
     const Traffic traffic = random_() % 8 == 0 ? Traffic::bulk : Traffic::small;
     // What is asked is kept to be counted; only so much at once.
     asked_.emplace_back(request, bytes);
