@@ -88,6 +88,14 @@ engine::Walk FarFlight::look(const std::atomic<bool>* detached, Sight sight, boo
   return call_->look(std::move(how));
 }
 
+engine::Walk FarFlight::prepare() {
+  engine::FarCall::Look how;
+  how.reads = false;
+  how.computes = false;
+  how.writes = far_mode().writes;
+  return call_->look(std::move(how));
+}
+
 engine::Walk FarFlight::peek(bool explains) {
   engine::FarCall::Look how;
   how.accept = [this](const engine::Record& record, bool fresh) {

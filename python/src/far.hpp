@@ -62,6 +62,8 @@ class FarFlight {
   engine::Walk look(const std::atomic<bool>* detached, Sight sight, bool waits = true);
   /// `walk`, which has not begun, is part of this batch.
   void join(engine::FarBatch& batch, engine::Walk& walk) { batch.add(*call_, walk); }
+  /// Before a `store` that is explicit.
+  engine::Walk prepare();
   engine::Walk peek(bool explains = false);
   /// Nothing: it is not stored, for it has no form, or the mode forbids it.
   std::optional<engine::Walk> store(PyObject* result, const Life& life,

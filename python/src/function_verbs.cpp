@@ -81,7 +81,7 @@ void Function::put(PyObject* result, PyObject* const* args, Py_ssize_t count, Py
     error = far_verb([&](const Far&) {
       FarFlight far(*this, call);
       if (!far) return;
-      drive(far.look(nullptr, Sight::blind));
+      drive(far.prepare());
       if (auto walk = far.store(result, *life, nullptr, true)) {
         drive(std::move(*walk));
         went_far = far.stored();

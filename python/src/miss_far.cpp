@@ -167,7 +167,7 @@ bool Miss::prepare_far() {
   if (!function_.far_side()) return false;
   require_far_writes();
   if (!begin_far()) return false;
-  walk_.emplace(far_->look(nullptr, Sight::blind));
+  walk_.emplace(far_->prepare());
   return true;
 }
 

@@ -32,7 +32,7 @@ Walk FarCall::look(Look how) {
   explains_ = how.explains;
   for (Walk part = ask_tiers(how); !part.step();) co_await Within(part);
   const std::optional<std::size_t> leasing =
-      how.writes && how.leases && !found_ ? leasing_tier() : std::nullopt;
+      how.writes && how.computes && how.leases && !found_ ? leasing_tier() : std::nullopt;
   if (leasing) {
     for (Walk part = ask_who_computes(how, *leasing); !part.step();) co_await Within(part);
   }
@@ -66,7 +66,8 @@ Walk FarCall::ask_tiers(const Look& how) {
       co_await submitted(at, read);
       if (!take_new_mark(at, *read)) continue;
     }
-    if (!tier(at).can.leases || (how.leases && at + 1 == seen_.size())) continue;
+    const bool leases = how.leases && at + 1 == seen_.size();
+    if (!tier(at).can.leases || !how.computes || leases) continue;
     const Ref<Op> watched = ask(at, Verb::watch);
     co_await submitted(at, watched);
     take_token(at, *watched);

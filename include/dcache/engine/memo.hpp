@@ -162,7 +162,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   /// What is found goes to `found`, and near; all three outlive the look.
   FarCall::Look look_for(const View& view, std::uint64_t hash, Flown& flown,
                          const std::atomic<bool>& detached, std::optional<Kept>& found);
-  void prepare_far(const View& view, Flown& flown, bool leases = false) const;
+  void prepare_far(const View& view, Flown& flown, FarCall::Look how) const;
   RecordFault take(const Record& record, std::optional<Result>& result) const;
   FarCall::Result far_result(const Kept& kept, const Life& life, const Flown& flown) const;
   std::optional<Given> peek_far(const View& view, const std::optional<Kept>& suspect);

@@ -15,10 +15,8 @@ FarCall& Memo<R, P...>::begin_far(const View& view, Flown& flown) const {
 
 // For a result that is stored without having been looked for: the marks of now, and tokens.
 template <class R, class... P>
-void Memo<R, P...>::prepare_far(const View& view, Flown& flown, bool leases) const {
-  FarCall::Look how;
+void Memo<R, P...>::prepare_far(const View& view, Flown& flown, FarCall::Look how) const {
   how.reads = false;
-  how.leases = leases;
   how.patience = Duration(0);
   engine::run(begin_far(view, flown).look(std::move(how)));
 }
@@ -32,7 +30,7 @@ std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_anywhere(
   flown.detached = &detached;
   flown.replaces = sight != Sight::all;
   if (sight != Sight::all) {
-    prepare_far(view, flown, sight == Sight::background);
+    prepare_far(view, flown, {.leases = sight == Sight::background});
     if (sight == Sight::blind || !flown.far->busy()) return std::nullopt;
     Hit hit;
     near_.find(view, hash, hit, false);

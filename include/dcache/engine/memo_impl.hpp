@@ -236,7 +236,7 @@ bool Memo<R, P...>::put(R result, const View& view) {
     bool put_far = false;
     far_then_near(
         [&](Flown& flown) {
-          prepare_far(view, flown);
+          prepare_far(view, flown, {.computes = false});
           engine::run(flown.far->put(far_result(kept, *life, flown)));
           put_far = flown.far->stored();
         },
@@ -285,7 +285,7 @@ void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash
   if (!life) return;
   bool stored_far = false;
   if (far_) {
-    if (!flown.far) prepare_far(view, flown);  // It was computed through.
+    if (!flown.far) prepare_far(view, flown, {.leases = false});  // It was computed through.
     try {
       engine::run(flown.far->store(far_result(kept, *life, flown), &detached));
     } catch (const std::exception&) {

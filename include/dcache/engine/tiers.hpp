@@ -156,12 +156,15 @@ class FarCall {
 
   struct Look {
     /// Takes the value of a record that can be used: `none`, or why it is not one. A stale one is
-    /// offered, too, and the search goes on.
-    std::function<RecordFault(const Record& record, bool fresh)> accept;
+    /// offered, too, and the search goes on. Null only if nothing is read.
+    std::function<RecordFault(const Record& record, bool fresh)> accept = nullptr;
     /// False: nothing is read, but the result of computing will be stored.
     bool reads = true;
     /// The result of computing will be stored, and nearer tiers are filled with what is found.
     bool writes = true;
+    /// What will be stored has to be computed: an invalidation elsewhere beats it. False: it is
+    /// there, and `put` stores it.
+    bool computes = true;
     /// Who computes is agreed on with other processes, where the tiers can.
     bool leases = true;
     /// How long another process that computes it is waited for.
@@ -194,8 +197,8 @@ class FarCall {
   /// After `look`: stores what was computed, far to near, unless `*detached` is set or comes to be,
   /// or another process has invalidated it. Never fails.
   Walk store(Result result, const std::atomic<bool>* detached);
-  /// Stores in any case. Throws TierError if a tier did not take it. REQUIRES: `look` without
-  /// reading has ended.
+  /// Stores in any case. Throws TierError if a tier did not take it. REQUIRES: `look` that neither
+  /// reads nor computes has ended.
   Walk put(Result result);
   /// Forgets, far to near. Throws InvalidationError if a tier was not reached.
   Walk erase();
