@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -143,6 +144,29 @@ TEST_P(Redis, IsAskedThreeTimesForAMissAndOnceToPut) {
   Words put = round_trips(*server, [&] { f.put(3, 4); });
   if (put.size() > 1 && put.front() == "GET") put.erase(put.begin());  // The mark, if it is due.
   EXPECT_EQ(put, (Words{"EVALSHA"}));
+}
+
+TEST_P(Redis, SendsAStaleRecordOnce) {
+  const auto server = serve();
+  constexpr std::size_t size = 100'000;
+  const auto f = Cache({connect(*server)})
+                     .memoize("large",
+                              [](int seed) {
+                                std::string noise(size, '\0');
+                                std::mt19937 random(static_cast<unsigned>(seed));
+                                for (char& each : noise) each = static_cast<char>(random());
+                                return noise;
+                              },
+                              {.ttl = 1ms, .stale_for = 1h});
+  f(1);
+  std::this_thread::sleep_for(5ms);
+  server->ask({"CONFIG", "RESETSTAT"});
+  f(1);
+  const std::string stats = server->ask({"INFO", "stats"});
+  const std::string name = "total_net_output_bytes:";
+  const unsigned long sent = std::stoul(stats.substr(stats.find(name) + name.size()));
+  EXPECT_GT(sent, size);
+  EXPECT_LT(sent, size * 3 / 2) << "with the lease it would be known again by how it ends";
 }
 
 TEST_P(Redis, KeepsRecordsForATimeAndMarksForEver) {
