@@ -19,6 +19,12 @@ bool Breaker::allows_probe(SteadyMoment now) noexcept {
   return true;
 }
 
+void Breaker::not_asked() noexcept {
+  if (!open_.load(std::memory_order_relaxed)) return;
+  const std::lock_guard lock(lock_);
+  probe_until_ = {};
+}
+
 void Breaker::begin_window(SteadyMoment now) noexcept {
   if (now - window_began_ < window) return;
   window_began_ = now;

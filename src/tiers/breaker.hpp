@@ -18,10 +18,11 @@ namespace dcache::engine {
 
 class Breaker {
  public:
-  /// Whether to ask now. Who was allowed says how it went.
+  /// Whether to ask now. Who was allowed says how it went, or that he did not ask.
   bool allows(SteadyMoment now) noexcept {
     return !open_.load(std::memory_order_relaxed) || allows_probe(now);
   }
+  void not_asked() noexcept;
   void succeeded(SteadyMoment now) noexcept;
   void failed(SteadyMoment now) noexcept;
   /// "closed", "open", "half-open".

@@ -277,7 +277,9 @@ Ref<Op> FarCall::write(std::size_t at, const Result& result, bool explicitly, La
   if (!append_record(item.value, key_, times, result.codec, {&seen_[at].mark, 1}, result.payload,
                      options)) {
     count(tier.meter.faults[static_cast<std::size_t>(RecordFault::oversized)]);
-    return replaces ? ask(at, Verb::erase) : Ref<Op>();
+    if (replaces) return ask(at, Verb::erase);
+    tier.not_asked();
+    return {};
   }
   // The store has a clock of its own, which is nobody's to move.
   item.expires = wall_now() + (times.usable_until == no_end ? microseconds(chain.options_.retain)

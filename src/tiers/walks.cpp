@@ -47,11 +47,14 @@ Walk FarCall::ask_tiers(const Look& how) {
     const bool reads = how.reads && tier(at).options.reads;
     const bool writes = how.writes && tier(at).options.writes;
     if (!reads && !writes) continue;
+    const Ref<Op> asked = ask_questions(at, reads);
+    if (!asked && !tier(at).can.leases) continue;
     if (!tier(at).available()) {
       say(at, "left alone: it did not answer lately");
+      seen_[at].has_mark = false;
       continue;
     }
-    if (const Ref<Op> asked = ask_questions(at, reads)) {
+    if (asked) {
       co_await submitted(at, asked);
       if (!take_answers(at, *asked, how)) continue;
     }

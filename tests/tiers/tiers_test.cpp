@@ -66,6 +66,43 @@ TEST(FarTiers, AreLeftAloneAfterFiveFailuresAndAskedAgainLater) {
   EXPECT_GT(f.far_stats()[0].hits, 0U);
 }
 
+// A put asks nothing before it writes, if the mark is known: nobody may be asked in its stead.
+TEST(FarTiers, TakeAnExplicitPutOnceTheyAnswerAgain) {
+  using namespace dcache::engine;
+  const auto store = std::make_shared<Store>();
+  ChainOptions options;
+  options.mark_ttl = 1h;
+  const auto chain = std::make_shared<Chain>(std::vector{TierOptions{store}}, options);
+  const auto function = std::make_shared<FarFunction>(chain, "", "f", "");
+  const auto look = [&](FarCall& call, bool reads) {
+    FarCall::Look how;
+    how.reads = reads;
+    how.accept = [](const Record&, bool) { return RecordFault::none; };
+    run(call.look(how));
+  };
+  const auto write = [&](std::size_t size, bool explicitly) {
+    FarCall call(function, function->key("\x80"));
+    look(call, false);
+    FarCall::Result result;
+    result.codec = "cbor";
+    result.payload.resize(size);
+    run(explicitly ? call.put(result) : call.store(result, nullptr));
+  };
+  write(1, true);
+  store->set(Temper::down);
+  for (int n = 0; n < 5; ++n) {
+    FarCall call(function, function->key("\x80"));
+    look(call, true);
+  }
+  EXPECT_STREQ(chain->stats()[0].breaker, "open");
+  store->set(Temper::fine);
+  while (std::string_view(chain->stats()[0].breaker) == "open") std::this_thread::sleep_for(10ms);
+
+  write(std::size_t{65} << 20U, false);  // Too large: nothing is asked.
+  EXPECT_NO_THROW(write(1, true));
+  EXPECT_STREQ(chain->stats()[0].breaker, "closed");
+}
+
 TEST(FarTiers, GoOnWithTheOthersWhenOneIsDown) {
   const auto near = std::make_shared<Store>("near"), far = std::make_shared<Store>("far");
   const auto f = Cache({near, far}).memoize("twice", twice);
