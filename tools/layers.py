@@ -25,7 +25,7 @@ ROOMS = {
     "tiers": "base work flight contract",
     "call": "base work memory flight contract tiers",
     "open": "base work wire memory net fs flight contract backends tiers call",
-    "testing": "base contract",
+    "testing": "base contract tiers",
 }
 
 # Each public header (without `dcache/` and `.hpp`) belongs to one room. The umbrella includes any

@@ -255,7 +255,8 @@ PyObject* python_backend(PyObject*, PyObject* args) {
   });
 }
 
-// make() gives another FarBackend each time. A list of (sentence, what is wrong).
+// make() gives another FarBackend each time. A list of (hook, sentence, what is wrong); where
+// something is wrong without a hook, of that alone.
 PyObject* check_backend(PyObject*, PyObject* args) {
   return guarded([&]() -> PyObject* {
     PyObject* make = nullptr;
@@ -273,11 +274,17 @@ PyObject* check_backend(PyObject*, PyObject* args) {
       return backend;
     };
     Object results = Object::checked(PyList_New(0));
-    for (const testing::BackendCheck& check : testing::backend_checks()) {
-      std::string wrong;
-      unlocked([&] { wrong = check.run(row); });
-      append(results,
-             Object::checked(Py_BuildValue("(ss)", check.sentence.c_str(), wrong.c_str())));
+    bool all_well = true;
+    for (const testing::BackendHook& hook : testing::backend_hooks()) {
+      const testing::BackendRow hooked = hook.around(row);
+      for (const testing::BackendCheck& check : testing::backend_checks()) {
+        std::string wrong;
+        unlocked([&] { wrong = check.run(hooked); });
+        all_well = all_well && wrong.empty();
+        append(results, Object::checked(Py_BuildValue("(sss)", hook.name.c_str(),
+                                                      check.sentence.c_str(), wrong.c_str())));
+      }
+      if (!all_well) break;
     }
     return results.release();
   });

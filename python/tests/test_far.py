@@ -1009,6 +1009,11 @@ def test_backends_in_python_pass_the_suite(make):
 def test_files_mappings_and_urls_pass_the_suite(tmp_path):
     mapping = {}
     check_backend(lambda: mapping)
+    # Through tiers as well: compressed, signed and plain records are there.
+    zstd = b"\x28\xb5\x2f\xfd"
+    records = [value for key, value in mapping.items() if key.startswith("suite")]
+    assert any(zstd in value for value in records)
+    assert any(b"x" * 1000 in value for value in records)
     check_backend(lambda: FileBackend(tmp_path / "files"))
     check_backend(lambda: f"file://{tmp_path}/url")
 
@@ -1020,6 +1025,18 @@ def test_the_suite_says_what_a_backend_does_wrong():
 
     with pytest.raises(AssertionError, match="gives back any bytes: get of what was put"):
         check_backend(Forgetful)
+
+
+def test_the_suite_says_with_what_around_a_backend_it_goes_wrong():
+    class Short(Store):  # Takes what the suite puts, but not what a tier does.
+        def put(self, key, value, expires):
+            if "_tier" in key:
+                raise ValueError(key)
+            super().put(key, value, expires)
+
+    store = Short()
+    with pytest.raises(AssertionError, match="gives back any bytes, in a tier: put was not"):
+        check_backend(lambda: store, value_max=1 << 20)
 
 
 def test_a_package_brings_a_scheme_by_an_entry_point(tmp_path, monkeypatch):

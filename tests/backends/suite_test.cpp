@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The one suite over every backend: a row each.
+// The one suite over every backend, a row each, and with every hook.
 #include <algorithm>
 #include <cctype>
 #include <memory>
@@ -17,7 +17,8 @@
 namespace {
 
 using dcache::testing::backend_checks;
-using dcache::testing::BackendCheck;
+using dcache::testing::backend_hooks;
+using dcache::testing::BackendHook;
 using dcache::testing::BackendRow;
 
 struct Named {
@@ -47,15 +48,30 @@ Named redis_row(dcache::test::Flavour flavour) {
   return {dcache::test::name_of(flavour), row};
 }
 
-class Suite : public testing::TestWithParam<std::tuple<Named, BackendCheck>> {};
+// Stores nothing, and says that it has.
+class Forgetful final : public dcache::engine::Backend {
+ public:
+  std::string name() const override { return "forgetful"; }
+  dcache::engine::Capabilities capabilities() const noexcept override { return {}; }
+  void submit(const dcache::engine::Ref<dcache::engine::Op>& op) noexcept override {
+    using dcache::engine::Reply;
+    const bool reads = op->verb() == dcache::engine::Verb::get;
+    for (auto& item : op->items) item.reply = reads ? Reply::missing : Reply::done;
+    op->complete();
+  }
+  void check() override {}
+};
+
+class Suite : public testing::TestWithParam<std::tuple<Named, BackendHook>> {};
 
 TEST_P(Suite, Holds) {
-  const auto& [backend, check] = GetParam();
-  EXPECT_EQ(check.run(backend.row), "") << backend.name << ' ' << check.sentence;
+  const auto& [backend, hook] = GetParam();
+  const BackendRow row = hook.around(backend.row);
+  for (const auto& check : backend_checks()) EXPECT_EQ(check.run(row), "") << check.sentence;
 }
 
 std::string name_of(const testing::TestParamInfo<Suite::ParamType>& info) {
-  std::string name = std::get<0>(info.param).name + '_' + std::get<1>(info.param).sentence;
+  std::string name = std::get<0>(info.param).name + '_' + std::get<1>(info.param).name;
   std::replace_if(
       name.begin(), name.end(), [](unsigned char letter) { return !std::isalnum(letter); }, '_');
   return name;
@@ -65,7 +81,22 @@ INSTANTIATE_TEST_SUITE_P(Backends, Suite,
                          testing::Combine(testing::Values(file_row(),
                                                           redis_row(dcache::test::Flavour::redis),
                                                           redis_row(dcache::test::Flavour::valkey)),
-                                          testing::ValuesIn(backend_checks())),
+                                          testing::ValuesIn(backend_hooks())),
                          name_of);
+
+// Whatever is wrong below a tier, the suite has to see it through each of its hooks.
+TEST(Hooks, HideNothingThatABackendDoesWrong) {
+  BackendRow row;
+  row.patience = std::chrono::milliseconds(300);
+  row.make = [] { return std::make_shared<Forgetful>(); };
+  for (const BackendHook& hook : backend_hooks()) {
+    const BackendRow around = hook.around(row);
+    if (!around.gives_back) continue;
+    const auto& checks = backend_checks();
+    EXPECT_TRUE(std::any_of(checks.begin(), checks.end(), [&](const auto& check) {
+      return !check.run(around).empty();
+    })) << hook.name;
+  }
+}
 
 }  // namespace

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// What every backend has to do, as a suite that any test framework can run.
 ///
-///   for (const auto& check : dcache::testing::backend_checks()) {
-///     const std::string wrong = check.run(row);   // Empty: it holds.
+///   for (const auto& hook : dcache::testing::backend_hooks()) {
+///     for (const auto& check : dcache::testing::backend_checks()) {
+///       const std::string wrong = check.run(hook.around(row));   // Empty: it holds.
+///     }
 ///   }
 ///
 /// Link `dcache::testing`. The same suite runs over our own backends, over plugins and, by
@@ -20,6 +22,7 @@
 namespace dcache::testing {
 
 /// A backend, as the suite sees it. What it cannot do is told by its capabilities, and here.
+/// Whoever writes one sets `make`; the rest is what hooks change.
 struct BackendRow {
   /// Another object each time, over the same store.
   std::function<std::shared_ptr<engine::Backend>()> make;
@@ -27,6 +30,11 @@ struct BackendRow {
   std::size_t value_max = std::size_t{4} << 20U;
   /// How long an operation may take here.
   std::chrono::nanoseconds patience = std::chrono::seconds(10);
+  /// False: what is put is not found again, in any case.
+  bool gives_back = true;
+  /// Operations fail now and then, and what is there is not found now and then. Asked again within
+  /// `patience`, they do not.
+  bool reliable = true;
 };
 
 struct BackendCheck {
@@ -36,5 +44,15 @@ struct BackendCheck {
 };
 
 const std::vector<BackendCheck>& backend_checks();
+
+/// What stands around a backend in a chain. The checks are the same; what deviates is in the row.
+struct BackendHook {
+  std::string name;
+  std::function<BackendRow(const BackendRow& row)> around;
+};
+
+/// "bare": nothing. Then a tier (breaker, meter, budget, marks), alone and with each of its
+/// options, one with all that change bytes or times, and one whose store has faults.
+const std::vector<BackendHook>& backend_hooks();
 
 }  // namespace dcache::testing
