@@ -110,8 +110,10 @@ PUBLIC = {
         engine/memo_far_impl
         engine/memo_impl
         engine/memo_map_impl
+        engine/mode
         engine/signature
         memoize
+        mode
         options
     """,
     "open": """

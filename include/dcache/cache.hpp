@@ -31,6 +31,7 @@
 #include "dcache/engine/far_side.hpp"
 #include "dcache/engine/tiers.hpp"
 #include "dcache/memoize.hpp"
+#include "dcache/mode.hpp"
 
 namespace dcache {
 
@@ -71,8 +72,23 @@ struct CacheOptions {
   const Clock* clock = nullptr;
 };
 
+/// What `configure` changes; the rest stays as it is.
+struct Configuration {
+  /// The far tiers, behind their memory, of functions that `dcache::memoize` was given with a name,
+  /// from their next miss on; {"memory:"}: none. At first what `DCACHE_URL` says.
+  std::vector<CacheTier> tiers = {};
+  /// Of the whole process, from the next call on. At first what `DCACHE_MODE` says.
+  std::optional<Mode> mode = std::nullopt;
+};
+
+/// Throws ConfigError for tiers that can never work; nothing has changed then. Thread-safe.
+///
+///   dcache::configure({.tiers = {"file:///var/cache/app"}});
+///   dcache::configure({.mode = dcache::Mode::bypass});
+void configure(Configuration changes);
+
 namespace cache_detail {
-/// What `DCACHE_URL` and `DCACHE_NAMESPACE` say, for `dcache::memoize`.
+/// The far tiers of the application, for `dcache::memoize`.
 std::optional<engine::DefaultTiers> open_default_tiers();
 inline const bool announced = engine::announce_default_tiers(&open_default_tiers);
 }  // namespace cache_detail

@@ -9,5 +9,6 @@
 #include "dcache/error.hpp"
 #include "dcache/memoize.hpp"
 #include "dcache/memory.hpp"
+#include "dcache/mode.hpp"
 #include "dcache/options.hpp"
 #include "dcache/stats.hpp"

@@ -14,6 +14,7 @@
 /// lock, and for different arguments on several threads at once.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -27,6 +28,7 @@
 #include "dcache/engine/later.hpp"
 #include "dcache/engine/memo.hpp"
 #include "dcache/engine/signature.hpp"
+#include "dcache/mode.hpp"
 #include "dcache/options.hpp"
 
 namespace dcache {
@@ -55,10 +57,10 @@ class Memoized<R(Parameters...)> {
             std::move(name), engine::as_function<Result, Parameters...>(std::move(function)),
             std::move(options))) {}
 
-  /// What `Cache::memoize` does.
-  template <class F>
-  Memoized(std::string name, F function, Options options,
-           typename engine::Memo<Result, Parameters...>::Far far)
+  /// What `Cache::memoize` does, and what `memoize` does with a name: `far` is what an
+  /// `engine::FarBinding` is made of.
+  template <class F, class Far>
+  Memoized(std::string name, F function, Options options, Far far)
       : memo_(std::make_shared<Memo>(
             std::move(name), engine::as_function<Result, Parameters...>(std::move(function)),
             std::move(options), std::move(far))) {}
@@ -94,7 +96,8 @@ class Memoized<R(Parameters...)> {
 
   /// Forgets this call; a computation that is running is returned to its own callers and kept
   /// nowhere. True: there was something to forget, or there may have been in a far tier. Throws
-  /// InvalidationError if a far tier was not reached.
+  /// InvalidationError if a far tier was not reached, ModeError if the mode forbids it to reach
+  /// one.
   bool invalidate(Parameters... arguments) const {
     return memo_->invalidate(Memo::view(arguments...));
   }
@@ -109,7 +112,7 @@ class Memoized<R(Parameters...)> {
 
   /// Keeps `result` for this call. It wins over a computation that is running. False: not kept
   /// (`cache_if`, a `ttl` of zero, or too heavy); what was kept before may still be. Throws
-  /// TierError if a far tier did not take it.
+  /// TierError if a far tier did not take it, ModeError if the mode forbids it to reach one.
   bool put(Result result, Parameters... arguments) const {
     return memo_->put(std::move(result), Memo::view(arguments...));
   }
@@ -147,26 +150,33 @@ template <class F>
 concept Unclear = !std::is_function_v<F> && !engine::HasSignature<F>;
 template <class F>
 using Options = MemoizeOptions<engine::result_of<engine::signature_of<F>>>;
-// Under `DCACHE_URL` a function with a name has a far tier behind its memory.
+// A function with a name has the far tiers of the application behind its memory.
 template <class S>
 struct Maker;
 template <class R, class... P>
 struct Maker<R(P...)> {
+  using Far = typename engine::Memo<std::remove_cv_t<R>, P...>::Far;
+
   template <class F>
   static Memoized<R(P...)> make(std::string name, F function,
                                 MemoizeOptions<std::remove_cv_t<R>> options) {
-    const auto tiers = name.empty() ? std::nullopt : engine::default_tiers();
-    if (tiers) {
-      if constexpr (engine::goes_far<R(P...)>) {
-        auto side = engine::far_side<std::remove_cv_t<R>, P...>(
-            std::make_shared<engine::FarFunction>(tiers->chain, tiers->space, name, ""));
-        side.near_ttl = tiers->near_ttl;
-        return {std::move(name), std::move(function), std::move(options), std::move(side)};
-      } else {
+    if (name.empty()) return {std::move(name), std::move(function), std::move(options)};
+    return {std::move(name), std::move(function), std::move(options), &resolve};
+  }
+  static std::shared_ptr<const Far> resolve(const std::string& name, std::atomic<bool>& told) {
+    const auto tiers = engine::default_tiers();
+    if (!tiers) return nullptr;
+    if constexpr (engine::goes_far<R(P...)>) {
+      auto side = engine::far_side<std::remove_cv_t<R>, P...>(
+          std::make_shared<engine::FarFunction>(tiers->chain, tiers->space, name, ""));
+      side.near_ttl = tiers->near_ttl;
+      return std::make_shared<const Far>(std::move(side));
+    } else {
+      if (!told.exchange(true)) {
         engine::warn_stays_near(name, "its result or an argument has no dcache::Codec");
       }
+      return nullptr;
     }
-    return {std::move(name), std::move(function), std::move(options)};
   }
 };
 
@@ -179,10 +189,13 @@ void refuse() {
 }
 }  // namespace memoize_detail
 
-/// Remembers what `function` returned. `name` is what other programs know it by: where the
-/// environment has `DCACHE_URL` (read here), results are kept there, too; ConfigError if that can
-/// never work. A function whose result or arguments have no `Codec` stays near, with one line on
-/// the standard error output.
+/// Remembers what `function` returned. `name` is what other programs know it by: results are kept
+/// in the far tiers of the application, too, if it has some: those that `dcache::configure`
+/// (`dcache/cache.hpp`) named, also later, or `DCACHE_URL`, which is read when the first call is
+/// not answered from memory; that throws ConfigError if it can never work. A function whose result
+/// or arguments have no `Codec` stays near, with one line on the standard error output.
+///
+/// What the process does with all of its functions is its `Mode` (`dcache/mode.hpp`).
 template <class F>
   requires memoize_detail::Plain<F>
 Memoized<engine::signature_of<F>> memoize(std::string name, F function,

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "dcache/engine/mode.hpp"
 #include "dcache/engine/open.hpp"
 #include "dcache/error.hpp"
 
@@ -14,33 +15,66 @@ namespace {
 
 bool is_memory(const CacheTier& tier) { return !tier.backend && tier.url.starts_with("memory:"); }
 
+// Never destroyed: threads may call while the process ends.
+struct Application {
+  std::mutex mutex;
+  // Guarded by mutex.
+  bool configured = false;
+  std::optional<engine::DefaultTiers> tiers;                // If it is.
+  std::map<std::string, engine::DefaultTiers> by_url = {};  // Of the environment.
+};
+Application& application() {
+  static auto* const only = new Application;
+  return *only;
+}
+
 engine::TierOptions far_tier(CacheTier&& tier) {
   if (!tier.backend) tier.backend = engine::open_backend(tier.url);
   return {std::move(tier.backend), tier.ttl, tier.reads, tier.writes, tier.budget};
+}
+
+engine::DefaultTiers behind_memory(std::vector<CacheTier> tiers) {
+  std::vector<engine::TierOptions> far;
+  far.reserve(tiers.size());
+  for (CacheTier& tier : tiers) far.push_back(far_tier(std::move(tier)));
+  engine::DefaultTiers found;
+  found.chain = std::make_shared<engine::Chain>(std::move(far), engine::ChainOptions());
+  if (found.chain->shared()) found.near_ttl = CacheOptions().near_ttl;
+  return found;
 }
 
 }  // namespace
 
 // The same chain for all functions under one URL.
 std::optional<engine::DefaultTiers> cache_detail::open_default_tiers() {
-  static std::mutex mutex;
-  static auto* const opened = new std::map<std::string, engine::DefaultTiers>;
-  const char* const url = std::getenv("DCACHE_URL");
-  if (url == nullptr || *url == '\0' || std::string_view(url).starts_with("memory:")) {
-    return std::nullopt;
-  }
+  Application& own = application();
   const char* const space = std::getenv("DCACHE_NAMESPACE");
-  const std::lock_guard lock(mutex);
-  engine::DefaultTiers& tiers = (*opened)[url];
-  if (!tiers.chain) {
-    std::vector<engine::TierOptions> far;
-    far.push_back(far_tier(CacheTier(std::string(url))));
-    tiers.chain = std::make_shared<engine::Chain>(std::move(far), engine::ChainOptions());
-    if (tiers.chain->shared()) tiers.near_ttl = CacheOptions().near_ttl;
+  std::optional<engine::DefaultTiers> found;
+  const std::lock_guard lock(own.mutex);
+  if (own.configured) {
+    found = own.tiers;
+  } else if (const char* const url = std::getenv("DCACHE_URL");
+             url != nullptr && *url != '\0' && !is_memory(url)) {
+    engine::DefaultTiers& tiers = own.by_url[url];
+    if (!tiers.chain) tiers = behind_memory({url});
+    found = tiers;
   }
-  engine::DefaultTiers found = tiers;
-  found.space = space == nullptr ? "" : space;
+  if (found && space != nullptr) found->space = space;
   return found;
+}
+
+void configure(Configuration changes) {
+  if (!changes.tiers.empty()) {
+    std::erase_if(changes.tiers, is_memory);
+    std::optional<engine::DefaultTiers> tiers;
+    if (!changes.tiers.empty()) tiers = behind_memory(std::move(changes.tiers));
+    Application& own = application();
+    const std::lock_guard lock(own.mutex);
+    own.configured = true;
+    own.tiers.swap(tiers);
+    engine::renew_default_tiers();
+  }
+  if (changes.mode) engine::set_mode(*changes.mode);
 }
 
 Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)

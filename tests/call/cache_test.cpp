@@ -313,7 +313,9 @@ TEST(Cache, IsBehindEveryNamedFunctionUnderDcacheUrl) {
   EXPECT_NE(testing::internal::GetCapturedStderr().find("\"opaque\" stay in this process"),
             std::string::npos);
   setenv("DCACHE_URL", "nowhere:", 1);
-  EXPECT_THROW(dcache::memoize("text", counted.body()), dcache::ConfigError);
+  const auto bad = dcache::memoize("text", counted.body());
+  EXPECT_THROW(bad(1), dcache::ConfigError);
+  EXPECT_THROW(bad.invalidate(1), dcache::ConfigError);
   unsetenv("DCACHE_URL");
   EXPECT_TRUE(dcache::memoize("text", counted.body()).far_stats().empty());
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// The far tiers of functions that name no `Cache`: what `DCACHE_URL` says. Who opens URLs is a
-/// room above; it announces itself here (`dcache/cache.hpp`). Thread-safe.
+/// The far tiers of functions that name no `Cache`: what `DCACHE_URL` or `dcache::configure` says.
+/// Who opens URLs is a room above; it announces itself here (`dcache/cache.hpp`). Thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,10 @@ struct DefaultTiers {
 
 /// Nothing: memory alone. Throws ConfigError for a URL that can never work.
 std::optional<DefaultTiers> default_tiers();
+
+/// Another number once they may be others.
+std::uint32_t default_tiers_epoch() noexcept;
+void renew_default_tiers() noexcept;
 
 /// `open` is asked by `default_tiers`, each time.
 bool announce_default_tiers(std::optional<DefaultTiers> (*open)()) noexcept;

@@ -3,15 +3,20 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include "dcache/codec.hpp"
+#include "dcache/engine/default_tiers.hpp"
 #include "dcache/engine/freshness.hpp"
+#include "dcache/engine/lock.hpp"
 #include "dcache/engine/signature.hpp"
 #include "dcache/engine/tiers.hpp"
 #include "dcache/options.hpp"
@@ -31,6 +36,62 @@ struct FarSide {
   bool near = true;
   /// What another process may have changed is asked for again after this.
   std::optional<Duration> near_ttl;
+};
+
+/// The far tiers of one function: its own, those of the application (which may become others), or
+/// none. Thread-safe.
+template <class Far>
+class FarBinding {
+ public:
+  using Shared = std::shared_ptr<const Far>;
+  /// Null: memory alone. `told`: its user knows already why it stays there.
+  using Resolve = Shared (*)(const std::string& name, std::atomic<bool>& told);
+
+  FarBinding() = default;
+  explicit FarBinding(Far own) : side_(std::make_shared<const Far>(std::move(own))) {}
+  explicit FarBinding(Resolve resolve) : resolve_(resolve) {}
+
+  /// Whether results are kept near, too.
+  bool near() const noexcept { return resolve_ != nullptr || !side_ || side_->near; }
+
+  /// Those of now, for one call from its beginning to its end. Throws ConfigError for tiers of the
+  /// application that can never work.
+  Shared of(const std::string& name) {
+    if (resolve_ == nullptr) return side_;
+    const std::uint32_t epoch = default_tiers_epoch();
+    {
+      const Held held(*this);
+      if (epoch_ == epoch) return side_;
+    }
+    Shared side = resolve_(name, told_);  // Not under the lock: schemes are opened by anybody.
+    const Held held(*this);
+    epoch_ = epoch;
+    side_.swap(side);
+    return side_;
+  }
+
+ private:
+  class Held {
+   public:
+    explicit Held(FarBinding& binding) noexcept : binding_(binding) {
+      if (!binding.lock_.lock()) return;
+      new (&binding.side_) Shared();  // Caught in the middle of a change by a fork.
+      binding.epoch_ = 0;
+    }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { binding_.lock_.unlock(); }
+
+   private:
+    FarBinding& binding_;
+  };
+
+  Resolve resolve_ = nullptr;
+  std::atomic<bool> told_{false};
+  Lock lock_;
+  // Guarded by lock_ where they are the application's.
+  Shared side_;
+  std::uint32_t epoch_ = 0;
 };
 
 /// How much of what is there counts for a flight.

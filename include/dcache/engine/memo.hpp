@@ -27,6 +27,7 @@
 #include "dcache/engine/far_side.hpp"
 #include "dcache/engine/freshness.hpp"
 #include "dcache/engine/hot.hpp"
+#include "dcache/engine/mode.hpp"
 #include "dcache/engine/signature.hpp"
 #include "dcache/engine/stripes.hpp"
 #include "dcache/memory.hpp"
@@ -59,7 +60,9 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
 
   using Far = FarSide<Result, View>;
 
-  Memo(std::string name, Function function, Options options, std::optional<Far> far = std::nullopt);
+  /// `binding`: what a `FarBinding` is made of; nothing: memory alone.
+  template <class... Binding>
+  Memo(std::string name, Function function, Options options, Binding&&... binding);
 
   const std::string& name() const noexcept { return name_; }
 
@@ -80,6 +83,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   }
   /// Whether a call would be a near hit now.
   bool is_fresh(const View& view) {
+    if (mode_may_differ.load(std::memory_order_relaxed) && call_mode() != Mode::normal)
+      return false;
     Hit hit;
     near_.find(view, Hash<Key>{}(view), hit, false);
     return hit && !hit.review();
@@ -87,6 +92,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
 
   DCACHE_HOT Given call(const View& view) {
     const std::uint64_t hash = Hash<Key>{}(view);
+    if (mode_may_differ.load(std::memory_order_relaxed)) [[unlikely]]
+      return call_in_mode(view, hash);
     typename Near::Hit hit;
     near_.find(view, hash, hit);
     if (hit && !hit.review()) [[likely]]
@@ -103,7 +110,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   void clear();
   MemoizeStats stats() const noexcept;
   /// One for each far tier, nearest first.
-  std::vector<TierStats> far_stats() const;
+  std::vector<TierStats> far_stats();
   /// What each tier says about this call, a line each. Computes nothing.
   std::string explain(const View& view);
   using Running = Flights<Key, Kept, Same<Key>>;
@@ -111,7 +118,15 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   Running& flights() noexcept { return flights_; }
 
  private:
-  enum Counter : std::uint8_t { bodies, waited, stale, refreshes, refresh_failures, counters };
+  enum Counter : std::uint8_t {
+    bodies,
+    waited,
+    stale,
+    refreshes,
+    refresh_failures,
+    unlooked,  // Calls that did not look into the near tier first.
+    counters
+  };
 
   static typename Near::Options near_options(const Options& options);
   static Kept keep(Result&& result) {
@@ -136,12 +151,17 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
     }
   }
 
+  [[gnu::noinline]] Given call_in_mode(const View& view, std::uint64_t hash);
   [[gnu::noinline]] Given answer(const View& view, std::uint64_t hash, Hit& hit);
-  Given compute(const View& view, std::uint64_t hash, bool may_be_stale);
+  Given compute(const View& view, std::uint64_t hash, bool may_be_stale, Sight sight = Sight::all);
   Given serve_or_refresh(const View& view, std::uint64_t hash, Hit& hit, bool fresh);
   using Detached = const std::atomic<bool>*;
+  using Side = typename FarBinding<Far>::Shared;
   // What was found out about a call in its flight, from looking to storing.
   struct Flown {
+    explicit Flown(Side asked) : side(std::move(asked)) {}
+
+    const Side side;  // Null: no far tier is asked.
     std::optional<FarCall> far;
     std::optional<Kept> stale;  // What a far tier had of it: served if computing fails.
     bool served_stale = false;
@@ -158,20 +178,22 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
                                     const std::atomic<bool>& detached, Sight sight);
   std::optional<Kept> find_far(const View& view, std::uint64_t hash, Flown& flown,
                                const std::atomic<bool>& detached);
+  /// The far tiers that a call asks now.
+  Side side() { return far_mode().reads ? far_.of(name_) : nullptr; }
   FarCall& begin_far(const View& view, Flown& flown) const;
   /// What is found goes to `found`, and near; all three outlive the look.
   FarCall::Look look_for(const View& view, std::uint64_t hash, Flown& flown,
                          const std::atomic<bool>& detached, std::optional<Kept>& found);
   void prepare_far(const View& view, Flown& flown, FarCall::Look how) const;
-  RecordFault take(const Record& record, std::optional<Result>& result) const;
+  static RecordFault take(const Far& far, const Record& record, std::optional<Result>& result);
   FarCall::Result far_result(const Kept& kept, const Life& life, const Flown& flown) const;
-  std::optional<Given> peek_far(const View& view, const std::optional<Kept>& suspect);
+  std::optional<Given> peek_far(Side side, const View& view, const std::optional<Kept>& suspect);
   void refresh_later(const View& view, std::uint64_t hash);
   std::optional<Kept> find_after_failure(const View& view, std::uint64_t hash);
 
   struct Led;
-  void map_some(const std::vector<Key>& calls, std::vector<std::optional<Given>>& results,
-                std::size_t begin, std::size_t end);
+  void map_some(const Side& far, const std::vector<Key>& calls,
+                std::vector<std::optional<Given>>& results, std::size_t begin, std::size_t end);
   void look_together(std::deque<Led>& led);
   class Idle;
   Given land(Led& led);
@@ -198,15 +220,15 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
 
   /// Nothing: the result says that it is not to be kept.
   std::optional<Life> life_of(const Kept& kept) const;
-  /// Keeps a result near, unless `*detached` is set. `far`: a far tier has it, too.
+  /// Keeps a result near, unless `*detached` is set. `far`: who has it, too, or null.
   bool store_near(const View& view, const Kept& kept, const Life& life, std::uint64_t hash,
-                  Detached detached, bool far);
+                  Detached detached, const Far* far);
   /// In all tiers.
   void store(const View& view, const Kept& kept, std::uint64_t hash, Flown& flown,
              const std::atomic<bool>& detached);
-  /// A far verb, then a near one whatever it came to.
+  /// A far verb, then a near one whatever it came to. True: there is a far tier.
   template <class FarVerb, class NearVerb>
-  void far_then_near(FarVerb&& far_verb, NearVerb&& near_verb);
+  bool far_then_near(FarVerb&& far_verb, NearVerb&& near_verb);
   FlightLimits limits() const noexcept;
   void measured(std::chrono::nanoseconds cost) noexcept;
 
@@ -215,7 +237,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   const Options options_;
   const Freshness freshness_;
   const Duration pause_;  // After a refresh that failed.
-  const std::optional<Far> far_;
+  FarBinding<Far> far_;
+  const bool keeps_near_;
   Near near_;
   Running flights_;
   std::atomic<std::chrono::nanoseconds::rep> cost_{0};  // Of the body, a moving average.

@@ -10,13 +10,15 @@ namespace dcache::engine {
 
 template <class R, class... P>
 FarCall& Memo<R, P...>::begin_far(const View& view, Flown& flown) const {
-  return flown.far.emplace(far_->function, far_->function->key(far_->arguments(view)));
+  const std::shared_ptr<FarFunction>& function = flown.side->function;
+  return flown.far.emplace(function, function->key(flown.side->arguments(view)));
 }
 
 // For a result that is stored without having been looked for: the marks of now, and tokens.
 template <class R, class... P>
 void Memo<R, P...>::prepare_far(const View& view, Flown& flown, FarCall::Look how) const {
   how.reads = false;
+  how.writes = far_mode().writes;
   how.patience = Duration(0);
   engine::run(begin_far(view, flown).look(std::move(how)));
 }
@@ -26,7 +28,7 @@ template <class R, class... P>
 std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_anywhere(
     const View& view, std::uint64_t hash, Flown& flown, const std::atomic<bool>& detached,
     Sight sight) {
-  if (!far_) return sight == Sight::all ? find_fresh(view, hash) : std::nullopt;
+  if (!flown.side) return sight == Sight::all ? find_fresh(view, hash) : std::nullopt;
   flown.detached = &detached;
   flown.replaces = sight != Sight::all;
   if (sight != Sight::all) {
@@ -46,10 +48,10 @@ std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_anywhere(
 }
 
 template <class R, class... P>
-RecordFault Memo<R, P...>::take(const Record& record, std::optional<R>& result) const {
+RecordFault Memo<R, P...>::take(const Far& far, const Record& record, std::optional<R>& result) {
   if (record.codec != plain_codec) return RecordFault::unknown_codec;
   try {
-    result = far_->decode(record.payload);
+    result = far.decode(record.payload);
   } catch (const std::exception&) {  // A codec of the user's.
     return RecordFault::mismatch;
   }
@@ -62,22 +64,24 @@ FarCall::Look Memo<R, P...>::look_for(const View& view, std::uint64_t hash, Flow
                                       const std::atomic<bool>& detached,
                                       std::optional<Kept>& found) {
   FarCall::Look how;
+  how.writes = far_mode().writes;
   how.patience = engine::patience(limits(), 0);
   how.detached = &detached;
   how.accept = [this, &view, hash, &flown, &detached, &found](const Record& record, bool fresh) {
     std::optional<R> result;
-    const RecordFault fault = take(record, result);
+    const Far& far = *flown.side;
+    const RecordFault fault = take(far, record, result);
     if (fault != RecordFault::none) return fault;
     Kept kept = keep(std::move(*result));
-    const WallTime now = far_->function->chain().now();
-    if (far_->near) {
+    const WallTime now = far.function->chain().now();
+    if (keeps_near_) {
       const auto after = [this](Duration span) { return near_.after(span); };
       const Terms terms = terms_of(record.times, now, freshness_, after);
       near_.store(own(view), kept, hash,
-                  suspected(terms, far_->near_ttl, freshness_.stale_for, after), &detached);
+                  suspected(terms, far.near_ttl, freshness_.stale_for, after), &detached);
     }
     // With `wait` set a stale result is served at once, and refreshed in the background.
-    const bool serves = fresh || (options_.wait && far_->near);
+    const bool serves = fresh || (options_.wait && keeps_near_);
     if (serves && !fresh) counts_.count(stale);
     flown.refresh_due =
         serves && (!fresh || now >= refresh_time(record.times, freshness_.refresh_ahead));
@@ -120,18 +124,18 @@ typename Memo<R, P...>::Kept Memo<R, P...>::run_or_stale(const Arguments& argume
 // A near result that others may have changed counts only where nobody can be asked.
 template <class R, class... P>
 std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
-    const View& view, const std::optional<Kept>& suspect) {
+    Side side, const View& view, const std::optional<Kept>& suspect) {
+  Flown flown(std::move(side));
   std::optional<R> found;
   const auto accept = [&](const Record& record, bool fresh) {
     std::optional<R> result;
-    const RecordFault fault = take(record, result);
+    const RecordFault fault = take(*flown.side, record, result);
     if (fresh && fault == RecordFault::none) found = std::move(result);
     return fault;
   };
   FarCall::Look how;
   how.accept = accept;
   how.writes = false;
-  Flown flown;
   engine::run(begin_far(view, flown).look(std::move(how)));
   if (found) return give(keep(std::move(*found)));
   return suspect && flown.far->unreachable() ? std::optional<Given>(give(*suspect)) : std::nullopt;
@@ -140,8 +144,8 @@ std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
 template <class R, class... P>
 FarCall::Result Memo<R, P...>::far_result(const Kept& kept, const Life& life,
                                           const Flown& flown) const {
-  return {std::string(plain_codec), far_->encode(see(kept)),
-          times_of(far_->function->chain().now(), life.ttl, freshness_.stale_for, flown.cost),
+  return {std::string(plain_codec), flown.side->encode(see(kept)),
+          times_of(flown.side->function->chain().now(), life.ttl, freshness_.stale_for, flown.cost),
           flown.replaces};
 }
 
@@ -155,24 +159,28 @@ void Memo<R, P...>::refresh_later(const View& view, std::uint64_t hash) {
 
 template <class R, class... P>
 template <class FarVerb, class NearVerb>
-void Memo<R, P...>::far_then_near(FarVerb&& far_verb, NearVerb&& near_verb) {
+bool Memo<R, P...>::far_then_near(FarVerb&& far_verb, NearVerb&& near_verb) {
   std::exception_ptr error;
-  if (far_) {
-    Flown flown;
-    try {
+  bool far = false;
+  try {
+    if (Flown flown(far_.of(name_)); flown.side) {
+      far = true;
+      require_far_writes();
       far_verb(flown);
-    } catch (...) {  // A codec of the user's may throw anything.
-      error = std::current_exception();
-      if (error == nullptr) throw;  // No exception of C++: the thread is being cancelled.
     }
+  } catch (...) {  // A codec of the user's may throw anything.
+    error = std::current_exception();
+    if (error == nullptr) throw;  // No exception of C++: the thread is being cancelled.
   }
   near_verb();
   if (error != nullptr) std::rethrow_exception(error);
+  return far;
 }
 
 template <class R, class... P>
-std::vector<TierStats> Memo<R, P...>::far_stats() const {
-  return far_ ? far_->function->chain().stats() : std::vector<TierStats>();
+std::vector<TierStats> Memo<R, P...>::far_stats() {
+  const Side far = far_.of(name_);
+  return far ? far->function->chain().stats() : std::vector<TierStats>();
 }
 
 template <class R, class... P>
@@ -180,7 +188,7 @@ std::string Memo<R, P...>::explain(const View& view) {
   std::string text = "memory: ";
   Hit hit;
   near_.find(view, Hash<Key>{}(view), hit, false);
-  if (far_ && !far_->near) {
+  if (!keeps_near_) {
     text += "not used";
   } else if (!hit) {
     text += "not there";
@@ -189,15 +197,15 @@ std::string Memo<R, P...>::explain(const View& view) {
     text += !fresh ? "stale" : hit.review() ? "there, to be confirmed" : "there, fresh";
   }
   text += '\n';
-  if (!far_) return text;
+  Flown flown(side());
+  if (!flown.side) return text;
   FarCall::Look how;
-  how.accept = [this](const Record& record, bool) {
+  how.accept = [&flown](const Record& record, bool) {
     std::optional<R> result;
-    return take(record, result);
+    return take(*flown.side, record, result);
   };
   how.writes = false;
   how.explains = true;
-  Flown flown;
   engine::run(begin_far(view, flown).look(std::move(how)));
   for (const TierSaid& each : flown.far->said()) {
     text +=

@@ -7,14 +7,16 @@
 namespace dcache::engine {
 
 template <class R, class... P>
-Memo<R, P...>::Memo(std::string name, Function function, Options options, std::optional<Far> far)
+template <class... Binding>
+Memo<R, P...>::Memo(std::string name, Function function, Options options, Binding&&... binding)
     : name_(std::move(name)),
       function_(std::move(function)),
       options_(std::move(options)),
       freshness_{options_.stale_for, options_.refresh_ahead, options_.jitter},
       pause_(std::min<Duration>(options_.ttl.fixed().value_or(std::chrono::seconds(1)),
                                 std::chrono::seconds(1))),
-      far_(std::move(far)),
+      far_(std::forward<Binding>(binding)...),
+      keeps_near_(far_.near()),
       near_(near_options(options_)) {
   if (!function_) throw ConfigError("dcache: memoize needs a function, and this one is null");
   check_freshness(options_.ttl.fixed(), static_cast<bool>(options_.ttl), freshness_, options_.wait,
@@ -36,14 +38,35 @@ typename Memo<R, P...>::Near::Options Memo<R, P...>::near_options(const Options&
   return near;
 }
 
+template <class R, class... P>
+typename Memo<R, P...>::Given Memo<R, P...>::call_in_mode(const View& view, std::uint64_t hash) {
+  const Mode mode = call_mode();
+  if (mode != Mode::normal) counts_.count(unlooked);
+  if (mode == Mode::refresh) return compute(view, hash, false, Sight::blind);
+  if (mode == Mode::bypass) {
+    counts_.count(bodies);
+    return give(run(view));
+  }
+  Hit hit;
+  near_.find(view, hash, hit);
+  if (hit && !hit.review()) return give(hit.value());
+  return answer(view, hash, hit);
+}
+
 // Not there, or there and past its review.
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::answer(const View& view, std::uint64_t hash,
                                                     Hit& hit) {
   if (!hit) return compute(view, hash, false);
   const bool fresh = hit.now() < freshness_.fresh_until(hit.terms());
-  if (far_ && fresh) {  // Others may know better: the far tiers are asked first.
-    hit = Hit();
+  if (const Side far = fresh ? far_.of(name_) : nullptr) {
+    if (!far_mode().reads) {  // Believed until it is time to ask again.
+      const Kept kept = hit.value();
+      hit = Hit();
+      near_.set_review(view, hash, near_.after(far->near_ttl.value_or(pause_)));
+      return give(kept);
+    }
+    hit = Hit();  // Others may know better: the far tiers are asked first.
     return compute(view, hash, true);
   }
   if (fresh || options_.wait) return serve_or_refresh(view, hash, hit, fresh);
@@ -55,10 +78,10 @@ typename Memo<R, P...>::Given Memo<R, P...>::answer(const View& view, std::uint6
 // it is.
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint64_t hash,
-                                                     bool may_be_stale) {
-  Flown flown;
+                                                     bool may_be_stale, Sight sight) {
+  Flown flown(side());
   const auto call = flight_call(
-      view, hash, [&] { return own(view); }, looking(view, hash, flown, Sight::all), view, flown);
+      view, hash, [&] { return own(view); }, looking(view, hash, flown, sight), view, flown);
   auto answer = coalesce(flights_, call, limits());
   if (answer.ran) {
     counts_.count(bodies);
@@ -116,7 +139,7 @@ template <class MakeKey, class Recheck, class Arguments>
 auto Memo<R, P...>::flight_call(const View& view, std::uint64_t hash, MakeKey make_key,
                                 Recheck recheck, const Arguments& arguments, Flown& flown) {
   auto body = [this, &arguments, &flown] {
-    return far_ ? run_or_stale(arguments, flown) : run(arguments);
+    return flown.side ? run_or_stale(arguments, flown) : run(arguments);
   };
   auto commit = [this, &view, hash, &flown](const Kept& kept, const std::atomic<bool>& detached) {
     store(view, kept, hash, flown, detached);
@@ -178,7 +201,7 @@ template <class R, class... P>
 void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::uint64_t hash) {
   const auto flight = leadership.flight();  // Owns the key that the body's arguments point into.
   const View view = view_of(flight->key());
-  Flown flown;
+  Flown flown(side());
   const auto call = flight_call(
       view, hash, [&] { return flight->key(); }, looking(view, hash, flown, Sight::background),
       flight->key(), flown);
@@ -197,18 +220,18 @@ void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::u
 template <class R, class... P>
 bool Memo<R, P...>::invalidate(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
-  bool erased = false;
+  bool erased = false, far = false;
   const bool detached = flights_.invalidate(hash, view, [&] {
-    far_then_near([&](Flown& flown) { engine::run(begin_far(view, flown).erase()); },
-                  [&] { erased = near_.erase(view, hash); });
+    far = far_then_near([&](Flown& flown) { engine::run(begin_far(view, flown).erase()); },
+                        [&] { erased = near_.erase(view, hash); });
   });
-  return erased || detached || far_;
+  return erased || detached || far;
 }
 
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
   const std::uint64_t hash = Hash<Key>{}(view);
-  Flown flown;
+  Flown flown(side());
   const auto call = flight_call(
       view, hash, [&] { return own(view); }, looking(view, hash, flown, Sight::blind), view, flown);
   auto answer = refresh_flight(flights_, call, limits());
@@ -220,9 +243,10 @@ typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
 template <class R, class... P>
 std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek(const View& view) {
   std::optional<Kept> suspect;
-  const auto kept = find_fresh(view, Hash<Key>{}(view), far_ ? &suspect : nullptr);
+  Side far = side();
+  const auto kept = find_fresh(view, Hash<Key>{}(view), far ? &suspect : nullptr);
   if (kept) return give(*kept);
-  return far_ ? peek_far(view, suspect) : std::nullopt;
+  return far ? peek_far(std::move(far), view, suspect) : std::nullopt;
 }
 
 template <class R, class... P>
@@ -233,15 +257,15 @@ bool Memo<R, P...>::put(R result, const View& view) {
   flights_.invalidate(hash, view, [&] {
     const std::optional<Life> life = life_of(kept);
     if (!life) return;
-    bool put_far = false;
-    far_then_near(
+    Side has_it;
+    const bool far = far_then_near(
         [&](Flown& flown) {
           prepare_far(view, flown, {.computes = false});
           engine::run(flown.far->put(far_result(kept, *life, flown)));
-          put_far = flown.far->stored();
+          if (flown.far->stored()) has_it = flown.side;
         },
-        [&] { stored = store_near(view, kept, *life, hash, nullptr, put_far); });
-    stored = stored || far_;
+        [&] { stored = store_near(view, kept, *life, hash, nullptr, has_it.get()); });
+    stored = stored || far;
   });
   return stored;
 }
@@ -249,7 +273,8 @@ bool Memo<R, P...>::put(R result, const View& view) {
 template <class R, class... P>
 void Memo<R, P...>::clear() {
   flights_.invalidate_all([&] {
-    far_then_near([&](Flown&) { engine::run(far_->function->clear()); }, [&] { near_.clear(); });
+    far_then_near([&](Flown& flown) { engine::run(flown.side->function->clear()); },
+                  [&] { near_.clear(); });
   });
 }
 
@@ -264,12 +289,12 @@ std::optional<Life> Memo<R, P...>::life_of(const Kept& kept) const {
 
 template <class R, class... P>
 bool Memo<R, P...>::store_near(const View& view, const Kept& kept, const Life& life,
-                               std::uint64_t hash, Detached detached, bool far) {
-  if (far_ && !far_->near) return false;
+                               std::uint64_t hash, Detached detached, const Far* far) {
+  if (!keeps_near_) return false;
   Terms terms;
   const auto after = [this](Duration span) { return near_.after(span); };
   if (life.ttl) terms = freshness_.terms(*life.ttl, after);
-  if (far) terms = suspected(terms, far_->near_ttl, freshness_.stale_for, after);
+  if (far != nullptr) terms = suspected(terms, far->near_ttl, freshness_.stale_for, after);
   const Stored stored = near_.store(own(view), kept, hash, terms, detached);
   return stored == Stored::inserted || stored == Stored::replaced;
 }
@@ -278,13 +303,13 @@ template <class R, class... P>
 void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash, Flown& flown,
                           const std::atomic<bool>& detached) {
   if (flown.served_stale) {  // Nobody tries again for a moment.
-    if (far_->near) near_.set_review(view, hash, near_.after(pause_));
+    if (keeps_near_) near_.set_review(view, hash, near_.after(pause_));
     return;
   }
   const std::optional<Life> life = life_of(kept);
   if (!life) return;
-  bool stored_far = false;
-  if (far_) {
+  const Far* has_it = nullptr;
+  if (flown.side && far_mode().writes) {
     if (!flown.far) prepare_far(view, flown, {.leases = false});  // It was computed through.
     try {
       engine::run(flown.far->store(far_result(kept, *life, flown), &detached));
@@ -292,9 +317,9 @@ void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash
       // By a codec of the user's: the result stays near.
     }
     if (flown.far->refused()) return;
-    stored_far = flown.far->stored();
+    if (flown.far->stored()) has_it = flown.side.get();
   }
-  store_near(view, kept, *life, hash, &detached, stored_far);
+  store_near(view, kept, *life, hash, &detached, has_it);
 }
 
 template <class R, class... P>
@@ -318,7 +343,7 @@ MemoizeStats Memo<R, P...>::stats() const noexcept {
   MemoizeStats stats;
   stats.near = near_.stats();
   stats.misses = counts_.sum(bodies);
-  const std::uint64_t calls = stats.near.hits + stats.near.misses;
+  const std::uint64_t calls = stats.near.hits + stats.near.misses + counts_.sum(unlooked);
   stats.hits = calls - std::min(calls, stats.misses);
   stats.waited = counts_.sum(waited);
   stats.stale = counts_.sum(stale);

@@ -15,8 +15,8 @@ namespace dcache::engine {
 // A call that this thread leads.
 template <class R, class... P>
 struct Memo<R, P...>::Led {
-  Led(std::size_t number, const Key& key, Leadership<Running> leads)
-      : at(number), view(view_of(key)), leadership(std::move(leads)) {}
+  Led(std::size_t number, const Key& key, Leadership<Running> leads, Side side)
+      : at(number), view(view_of(key)), leadership(std::move(leads)), flown(std::move(side)) {}
 
   std::size_t at;
   View view;
@@ -30,8 +30,11 @@ template <class R, class... P>
 std::vector<typename Memo<R, P...>::Given> Memo<R, P...>::map(const std::vector<Key>& calls) {
   constexpr std::size_t at_once = 64;
   std::vector<std::optional<Given>> found(calls.size());
-  for (std::size_t begin = 0; begin < calls.size() && far_; begin += at_once) {
-    map_some(calls, found, begin, std::min(begin + at_once, calls.size()));
+  const bool looks =
+      !mode_may_differ.load(std::memory_order_relaxed) || call_mode() == Mode::normal;
+  const Side far = looks ? side() : nullptr;
+  for (std::size_t begin = 0; begin < calls.size() && far; begin += at_once) {
+    map_some(far, calls, found, begin, std::min(begin + at_once, calls.size()));
   }
   std::vector<Given> results;
   results.reserve(calls.size());
@@ -79,7 +82,7 @@ class Memo<R, P...>::Idle final : public IdleFlights {
 // What is there, fresh or stale, and what others compute is left out. Nobody waits while he leads:
 // two threads, or processes, that map the same calls in another order cannot wait for each other.
 template <class R, class... P>
-void Memo<R, P...>::map_some(const std::vector<Key>& calls,
+void Memo<R, P...>::map_some(const Side& far, const std::vector<Key>& calls,
                              std::vector<std::optional<Given>>& results, std::size_t begin,
                              std::size_t end) {
   std::deque<Led> led;
@@ -96,7 +99,7 @@ void Memo<R, P...>::map_some(const std::vector<Key>& calls,
     near_.find(view, hash, hit);
     if (hit) continue;  // It has come meanwhile.
     context = context.with(leadership.flight());
-    led.emplace_back(at, calls[at], std::move(leadership));
+    led.emplace_back(at, calls[at], std::move(leadership), far);
   }
   look_together(led);
   const Context::Adopt inside(context);
