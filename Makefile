@@ -8,7 +8,7 @@ sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
 python := python bench/decorators.py bench/far.py bench/page.py bench/redis.py bench/python examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-python bench-far bench-redis lint format fuzz soak aarch64 clean
+.PHONY: help demo test bench bench-python bench-far bench-redis lint format fuzz corpus soak aarch64 clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,10 +73,15 @@ format: ## Format every C++ file
 
 fuzz: ## Run what is labelled fuzz (not part of make test)
 	@tools/setup test
-	@cmake --preset asan
-	@cmake --build --preset asan -j $(JOBS) --target tests_fuzz
+	@cmake --preset fuzz
+	@cmake --build --preset fuzz -j $(JOBS)
 	@ctest --preset fuzz
 	@python3 tools/pythons.py fuzz
+
+corpus: ## Take what the last `make fuzz` found into tests/fuzz/corpus
+	@for judge in $(notdir $(wildcard build/fuzz/tests/corpus/*)); do \
+		build/fuzz/tests/fuzz.$$judge -merge=1 -max_len=512 tests/fuzz/corpus/$$judge build/fuzz/tests/corpus/$$judge; \
+	done
 
 soak: ## Run what is labelled soak (not part of make test)
 	@tools/setup test

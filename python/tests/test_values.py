@@ -601,6 +601,21 @@ def test_the_recipe_for_a_table_of_pandas():
     assert runs == [1]
 
 
+@pytest.mark.filterwarnings("ignore:Data type alias")
+def test_what_the_fuzzer_kept_is_values_and_every_refusal():
+    import fuzz_values
+
+    kept = fuzz_values.corpus()
+    verdicts = {fuzz_values.verdict(data) for data in kept}
+    assert len(verdicts) > 50
+    refused = "dcache: these bytes are no value: "
+    faults = {said.removeprefix(refused) for said in verdicts if said.startswith(refused)}
+    assert faults == {"malformed", "mismatch", "too_deep"}
+    for data in kept:
+        fuzz_values.verdict(data[: len(data) // 2])
+
+
+@pytest.mark.filterwarnings("ignore:Data type alias")
 def test_the_first_inputs_of_the_fuzzer_do_no_harm():
     import fuzz_values
 
