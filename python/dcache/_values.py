@@ -110,11 +110,11 @@ def _described(cls):
         return _MEMBER, cls, _name_of(cls), (), None, None
     if issubclass(cls, tuple) and isinstance(own.get("_fields"), tuple):
         return _TUPLE, cls, _name_of(cls), own["_fields"], None, None
-    if "__pydantic_fields__" in own:
-        return _CONVERTED, cls, _name_of(cls), (), _pydantic_state, _pydantic_maker(cls)
-    if "__dataclass_fields__" in own:
+    if "__dataclass_fields__" in own:  # Those of pydantic, too.
         fields = tuple(field.name for field in dataclasses.fields(cls))
         return _RECORD, cls, _name_of(cls), fields, None, None
+    if "__pydantic_fields__" in own:
+        return _CONVERTED, cls, _name_of(cls), (), _pydantic_state, _pydantic_maker(cls)
     if "__attrs_attrs__" in own:
         fields = tuple(attribute.name for attribute in own["__attrs_attrs__"])
         return _RECORD, cls, _name_of(cls), fields, None, None

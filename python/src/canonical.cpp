@@ -78,7 +78,8 @@ std::string& spare() {
 
 bool keyed_by_content(PyTypeObject* type) noexcept {
   return type == &PyTuple_Type || type == &PyList_Type || type == &PyDict_Type ||
-         type == &PySet_Type || type == &PyFrozenSet_Type || looser_than_its_content(type);
+         type == &PySet_Type || type == &PyFrozenSet_Type || looser_than_its_content(type) ||
+         type->tp_hash == PyObject_HashNotImplemented;
 }
 
 // Counts the depth while it lives. Our own bound holds whatever the program has set the

@@ -9,8 +9,9 @@
 /// NumPy; and of enum members, classes and functions whose qualified name leads to them. Of any
 /// other class whose name leads to it: what its `__dcache_key__` returns, what its registration
 /// makes of it
-/// (`dcache.register`), or the fields of a dataclass, attrs class or named tuple. There is one NaN,
-/// for two NaNs do the same to any function that does not look at their bits; 0.0 and -0.0 are two.
+/// (`dcache.register`), or the fields of a dataclass, attrs class, pydantic model or named tuple.
+/// There is one NaN, for two NaNs do the same to any function that does not look at their bits; 0.0
+/// and -0.0 are two.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@
 namespace dcache::python {
 
 /// True: arguments of this type are keyed by their canonical bytes if they have any: containers,
-/// and types whose `==` is looser than their content.
+/// types whose `==` is looser than their content, and those without a hash.
 bool keyed_by_content(PyTypeObject* type) noexcept;
 
 /// Writes one argument after the other. Guarded by the interpreter's lock.

@@ -34,9 +34,31 @@ Object fields_of_dataclass(PyTypeObject* type) {
   return Object::checked(PyObject_CallMethod(module.get(), "fields", "O", type));
 }
 
-// The names of the fields in order, a sequence of text; or none.
-Object field_names(PyTypeObject* type) {
+// Of a model of pydantic which fields were given counts, too: a function sees that.
+Object names_of_model(PyObject* fields) {
+  Object names = Object::checked(PySequence_List(fields));
+  append(names, Object::checked(PyUnicode_FromString("__pydantic_fields_set__")));
+  return names;
+}
+
+// What it has besides its fields has no form: attributes of its own, and surplus ones.
+bool has_fields_alone(PyObject* model) {
+  for (const char* const slot : {"__pydantic_extra__", "__pydantic_private__"}) {
+    const Object more = Object::checked(PyObject_GetAttrString(model, slot));
+    const int any = PyObject_IsTrue(more.get());
+    if (any < 0) throw Raised();
+    if (any > 0) return false;
+  }
+  return true;
+}
+
+// The names of the fields in order, a sequence of text; or none. A dataclass of pydantic is one.
+Object field_names(PyObject* object, PyTypeObject* type) {
   if (PyType_IsSubtype(type, &PyTuple_Type) != 0) return own(type, "_fields");
+  const Object model = own(type, "__pydantic_fields__");
+  if (model && !own(type, "__dataclass_fields__")) {
+    return has_fields_alone(object) ? names_of_model(model.get()) : Object();
+  }
   const Object fields =
       own(type, "__dataclass_fields__") ? fields_of_dataclass(type) : own(type, "__attrs_attrs__");
   if (!fields) return Object();
@@ -66,7 +88,7 @@ bool Canonical::append_instance(PyObject* object, PyTypeObject* type) {
     const Object made = Object::checked(PyObject_CallOneArg(encode.get(), object));
     return append_stand_in(type, made.get());
   }
-  const Object names = field_names(type);
+  const Object names = field_names(object, type);
   return names && append_fields(object, type, names.get());
 }
 

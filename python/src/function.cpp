@@ -54,7 +54,7 @@ void Function::blame(const Arguments& arguments) const {
   if (options_.typing != Typing::exact || PyErr_ExceptionMatches(PyExc_TypeError) == 0) return;
   for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
     PyTypeObject* const type = Py_TYPE(arguments[i]);
-    if (type->tp_hash != PyObject_HashNotImplemented && !keyed_by_content(type)) continue;
+    if (!keyed_by_content(type)) continue;
     PyErr_Clear();
     Canonical canonical;
     canonical.append(arguments[i]);

@@ -19,6 +19,8 @@ from uuid import UUID
 import attrs
 import cbor2
 import numpy
+import pydantic
+import pydantic.dataclasses
 import pytest
 from dcache import ConfigError, UnkeyableError, UsageError, dcache, register
 from dcache._engine import canonical_bytes
@@ -371,6 +373,79 @@ def test_only_the_fields_of_a_dataclass_count():
     described, *values = cbor2.loads(canonical_bytes(Shaped(1, 2, 3))).value
     assert described == [f"{__name__}:Shaped", "x", "y"]
     assert values == [1, 2]
+
+
+def test_instances_without_a_hash_are_keyed_near_as_well():
+    f = dcache(lambda value: object())
+    forms = [Dot(1, 2), Dot(2, 1), Dot3(1, 2), Stop("a"), Stop("b"), numpy.array([1, 2])]
+    results = [f(value) for value in forms]
+    assert len(set(map(id, results))) == len(forms)
+    assert f(Dot(1, 2)) is results[0]
+    assert f(numpy.array([1, 2])) is results[-1]
+    with pytest.raises(UnkeyableError, match="is a Undressed, which has neither a hash nor a cano"):
+        f(Undressed(1))
+
+
+class Trip(pydantic.BaseModel):
+    to: str
+    days: int = 1
+
+
+class LongTrip(Trip):
+    pass
+
+
+class Open(pydantic.BaseModel, extra="allow"):
+    to: str
+
+
+class Secretive(pydantic.BaseModel):
+    to: str
+    _seen: int = pydantic.PrivateAttr(default=0)
+
+
+class Stops(pydantic.RootModel[list[Trip]]):
+    pass
+
+
+@pydantic.dataclasses.dataclass
+class Checked:
+    to: str
+
+
+class Measured(Trip):
+    @functools.cached_property
+    def length(self):
+        return 24 * self.days
+
+
+def test_pydantic_models_are_keyed_by_their_class_and_fields():
+    assert canonical_bytes(Trip(to="Rome")) == canonical_bytes(Trip(to="Rome"))
+    forms = [Trip(to="Rome"), Trip(to="Oslo"), Trip(to="Rome", days=2), LongTrip(to="Rome")]
+    forms += [Open(to="Rome"), Stops([Trip(to="Rome")]), Stops([]), Checked("Rome"), {"to": "Rome"}]
+    assert len({canonical_bytes(each) for each in forms}) == len(forms)
+    described, *values = cbor2.loads(canonical_bytes(Trip(to="Rome"))).value
+    assert described == [f"{__name__}:Trip", "to", "days", "__pydantic_fields_set__"]
+    assert values == ["Rome", 1, {"to"}]
+
+
+def test_which_fields_of_a_pydantic_model_were_given_counts_for_its_function_sees_it():
+    f = dcache(lambda trip: trip.model_dump(exclude_unset=True))
+    assert f(Trip(to="Rome")) == {"to": "Rome"}
+    assert f(Trip(to="Rome", days=1)) == {"to": "Rome", "days": 1}
+    assert canonical_bytes(Trip(to="a", days=1)) == canonical_bytes(Trip(days=1, to="a"))
+
+
+def test_what_a_pydantic_model_computes_from_its_fields_does_not_count():
+    first, second = Measured(to="Rome"), Measured(to="Rome")
+    assert first.length == 24
+    assert canonical_bytes(first) == canonical_bytes(second)
+
+
+def test_a_pydantic_model_with_more_than_its_fields_has_no_form():
+    for more in (Open(to="Rome", by="train"), Secretive(to="Rome"), Trip.model_construct()):
+        with pytest.raises(UnkeyableError):
+            canonical_bytes(more)
 
 
 def test_dcache_key_says_what_counts():

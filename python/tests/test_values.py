@@ -22,6 +22,7 @@ import attrs
 import cbor2
 import numpy
 import pydantic
+import pydantic.dataclasses
 import pytest
 from dcache import UnstorableError, UsageError, dcache, register
 from dcache._engine import ValueCodec
@@ -334,6 +335,18 @@ def test_a_class_that_the_annotation_names_is_rebuilt(annotation, value):
     assert rebuilt == [value, value]
     assert type(rebuilt[0]) is type(value)
     assert Route.calls == 0, "no __post_init__"
+
+
+@pydantic.dataclasses.dataclass
+class Checked:
+    name: str
+
+
+def test_a_dataclass_of_pydantic_is_a_dataclass():
+    def load() -> Checked: ...
+
+    codec = codec_of(load)
+    assert codec.decode(codec.encode(Checked("a"))) == Checked("a")
 
 
 def test_a_pydantic_model_keeps_what_only_it_knows():
