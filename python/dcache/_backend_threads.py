@@ -207,7 +207,7 @@ class _Threads:
                 with self._changed:
                     del self._running[me]
                     self._idle += 1
-                del op
+                del op, serve  # Idle, it keeps no backend alive.
 
 
 class _Async(_Adapter):

@@ -21,10 +21,12 @@ namespace {
 
 struct BackendObject {
   PyObject_HEAD std::shared_ptr<engine::Backend> backend;
+  PyObject* adapter;  // Of one in Python, which refers to it weakly; or null.
 };
 struct ChainObject {
   PyObject_HEAD std::shared_ptr<engine::Chain> chain;
   PyObject* clock;
+  PyObject* tiers;  // With their `FarBackend`s.
 };
 
 PyTypeObject* type_of_backend = nullptr;
@@ -56,7 +58,20 @@ void destroy_plainly(PyObject* self, T& held) {
   Py_DECREF(type);
 }
 
-void destroy_backend(PyObject* self) { destroy_plainly(self, backend_of(self)); }
+int traverse_backend(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(reinterpret_cast<BackendObject*>(self)->adapter);
+  return 0;
+}
+int clear_backend(PyObject* self) {
+  Py_CLEAR(reinterpret_cast<BackendObject*>(self)->adapter);
+  return 0;
+}
+void destroy_backend(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  clear_backend(self);
+  destroy_plainly(self, backend_of(self));
+}
 
 PyObject* name(PyObject* self, PyObject*) {
   return guarded([&] { return PyUnicode_FromString(backend_of(self)->name().c_str()); });
@@ -84,11 +99,13 @@ PyMethodDef backend_methods[] = {
     {"is_shared", is_shared, METH_NOARGS, "Whether other processes see what this one writes."},
     {}};
 PyType_Slot backend_slots[] = {{Py_tp_doc, const_cast<char*>("A store, as the engine knows it.")},
+                               {Py_tp_traverse, reinterpret_cast<void*>(traverse_backend)},
+                               {Py_tp_clear, reinterpret_cast<void*>(clear_backend)},
                                {Py_tp_dealloc, reinterpret_cast<void*>(destroy_backend)},
                                {Py_tp_methods, backend_methods},
                                {0, nullptr}};
 PyType_Spec backend_spec = {"dcache._engine.FarBackend", sizeof(BackendObject), 0,
-                            Py_TPFLAGS_DEFAULT, backend_slots};
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, backend_slots};
 
 // --- Chains ---
 
@@ -155,11 +172,25 @@ PyObject* make_chain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     Object self = Object::checked(type->tp_alloc(type, 0));
     new (&as_chain(self.get()).chain) std::shared_ptr<engine::Chain>(std::move(chain));
     as_chain(self.get()).clock = Object::shared(clock).release();
+    as_chain(self.get()).tiers = Object::shared(tiers).release();
     return self.release();
   });
 }
 
+int traverse_chain(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(as_chain(self).clock);
+  Py_VISIT(as_chain(self).tiers);
+  return 0;
+}
+// The clock stays: the engine's chain refers to it.
+int clear_chain(PyObject* self) {
+  Py_CLEAR(as_chain(self).tiers);
+  return 0;
+}
 void destroy_chain(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  clear_chain(self);
   Py_CLEAR(as_chain(self).clock);
   destroy_plainly(self, as_chain(self).chain);
 }
@@ -209,11 +240,13 @@ PyMethodDef chain_methods[] = {
     {}};
 PyType_Slot chain_slots[] = {{Py_tp_doc, const_cast<char*>("Far tiers, nearest first.")},
                              {Py_tp_new, reinterpret_cast<void*>(make_chain)},
+                             {Py_tp_traverse, reinterpret_cast<void*>(traverse_chain)},
+                             {Py_tp_clear, reinterpret_cast<void*>(clear_chain)},
                              {Py_tp_dealloc, reinterpret_cast<void*>(destroy_chain)},
                              {Py_tp_methods, chain_methods},
                              {0, nullptr}};
-PyType_Spec chain_spec = {"dcache._engine.Chain", sizeof(ChainObject), 0, Py_TPFLAGS_DEFAULT,
-                          chain_slots};
+PyType_Spec chain_spec = {"dcache._engine.Chain", sizeof(ChainObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, chain_slots};
 
 // --- What makes backends (those of the engine: stores.cpp) ---
 
@@ -249,9 +282,10 @@ PyObject* python_backend(PyObject*, PyObject* args) {
     can.shared = shared != 0;
     can.adds = adds != 0;
     can.batches = batches != 0;
-    return make_backend(
-               make_python_backend(Object::shared(adapter), named, can, seconds_of(budget)))
-        .release();
+    const Object held = Object::shared(adapter);
+    Object made = make_backend(make_python_backend(held, named, can, seconds_of(budget)));
+    reinterpret_cast<BackendObject*>(made.get())->adapter = Object(held).release();
+    return made.release();
   });
 }
 
@@ -267,9 +301,12 @@ PyObject* check_backend(PyObject*, PyObject* args) {
     row.make = [make] {
       std::shared_ptr<engine::Backend> backend;
       with_interpreter([&] {
-        const Object made = Object::owned(PyObject_CallNoArgs(make));
+        Object made = Object::owned(PyObject_CallNoArgs(make));
         if (!made) PyErr_WriteUnraisable(make);
-        if (made && Py_TYPE(made.get()) == type_of_backend) backend = backend_of(made.get());
+        if (!made || Py_TYPE(made.get()) != type_of_backend) return;
+        engine::Backend* const own = backend_of(made.get()).get();
+        const auto held = std::make_shared<const Kept>(std::move(made));
+        backend = std::shared_ptr<engine::Backend>(held, own);
       });
       return backend;
     };

@@ -31,6 +31,7 @@ enum class Unstorable : std::uint8_t { warn, raise, ignore };
 /// Of one function. Immutable. Guarded by the interpreter's lock.
 struct Far {
   std::shared_ptr<engine::FarFunction> function;
+  Object chain;  // The `Chain` of the function, with what its backends need.
   Object codec;  // A `ValueCodec`, or an object with `name`, `encode` and `decode`.
   std::string codec_name;
   bool is_plain = true;  // It is a `ValueCodec`.

@@ -47,6 +47,7 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     far->function = std::make_shared<engine::FarFunction>(
         chain_of(chain), text_of(space), text_of(name), text_of(version),
         std::string_view(secret, static_cast<std::size_t>(secret_size)));
+    far->chain = Object::shared(chain);
     far->codec = Object::shared(codec);
     far->codec_name = text_of(codec_name);
     far->is_plain = is_value_codec(codec);
@@ -62,7 +63,9 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   const Far* const far = reinterpret_cast<FarSide*>(self)->far;
-  if (far != nullptr) Py_VISIT(far->codec.get());
+  if (far == nullptr) return 0;
+  Py_VISIT(far->chain.get());
+  Py_VISIT(far->codec.get());
   return 0;
 }
 

@@ -167,21 +167,9 @@ double seconds_until(engine::SteadyMoment moment) {
   return std::clamp(std::chrono::duration<double>(span).count(), 0.0, 3600.0);
 }
 
-// None: it is gone.
-Object loop_of(PyObject* self) {
-#if PY_VERSION_HEX >= 0x030D0000
-  PyObject* loop = nullptr;
-  if (PyWeakref_GetRef(as_waker(self).loop, &loop) < 0) throw Raised();
-  return Object::owned(loop);
-#else
-  PyObject* const loop = PyWeakref_GetObject(as_waker(self).loop);
-  return loop == Py_None ? Object() : Object::shared(loop);
-#endif
-}
-
 // Has the loop call that method of the waker.
 void call_loop(PyObject* self, const char* how, const char* method, std::optional<double> seconds) {
-  const Object loop = loop_of(self);
+  const Object loop = referred(as_waker(self).loop);
   if (!loop) return;
   const Object call = Object::checked(PyObject_GetAttrString(self, method));
   Object::checked(seconds ? PyObject_CallMethod(loop.get(), how, "dO", *seconds, call.get())
@@ -253,7 +241,7 @@ PyType_Spec spec = {"dcache._engine.LoopWaker", sizeof(WakerObject), 0, Py_TPFLA
 }  // namespace
 
 Object waker_of(const Object& loop) {
-  if (latest != nullptr && loop_of(latest).get() == loop.get()) {
+  if (latest != nullptr && referred(as_waker(latest).loop).get() == loop.get()) {
     return Object::shared(latest);
   }
   const Object module = Object::checked(PyImport_ImportModule("dcache._async"));

@@ -94,6 +94,18 @@ class Exception {
 };
 
 /// Throws `Raised`.
+/// What a weak reference is to; null: it is gone.
+inline Object referred(PyObject* weak) {
+#if PY_VERSION_HEX >= 0x030D0000
+  PyObject* object = nullptr;
+  if (PyWeakref_GetRef(weak, &object) < 0) throw Raised();
+  return Object::owned(object);
+#else
+  PyObject* const object = PyWeakref_GetObject(weak);
+  return object == Py_None ? Object() : Object::shared(object);
+#endif
+}
+
 inline void append(const Object& list, const Object& item) {
   if (PyList_Append(list.get(), item.get()) != 0) throw Raised();
 }

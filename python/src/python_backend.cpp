@@ -123,9 +123,12 @@ PyType_Spec spec = {"dcache._engine.Op", sizeof(OpObject), 0, Py_TPFLAGS_DEFAULT
 
 class PythonBackend final : public engine::Backend {
  public:
-  PythonBackend(Object adapter, std::string name, engine::Capabilities can,
+  PythonBackend(Object weak_adapter, std::string name, engine::Capabilities can,
                 std::chrono::nanoseconds budget)
-      : adapter_(std::move(adapter)), name_(std::move(name)), can_(can), budget_(budget) {}
+      : weak_adapter_(std::move(weak_adapter)),
+        name_(std::move(name)),
+        can_(can),
+        budget_(budget) {}
 
   std::string name() const override { return name_; }
   engine::Capabilities capabilities() const noexcept override { return can_; }
@@ -138,13 +141,11 @@ class PythonBackend final : public engine::Backend {
       PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
       PyErr_Fetch(&type, &value, &trace);
       try {
-        const Object object = make_op_object(op);
-        const Object answer = Object::owned(unwound_by_nobody(
-            [&] { return PyObject_CallMethod(adapter_.get(), "submit", "O", object.get()); }));
-        if (!answer) {
-          const engine::Ref<Op> left = take_op(object.get());
-          const std::string why = text_of_error();
-          if (left) left->fail(why);
+        const Object adapter = referred(weak_adapter_.get());
+        if (!adapter) {
+          op->fail(name_ + " is gone", true);
+        } else {
+          ask(adapter, op);
         }
       } catch (const Raised&) {
         op->fail(text_of_error());
@@ -156,8 +157,7 @@ class PythonBackend final : public engine::Backend {
   void check() override {
     std::string why;
     with_interpreter([&] {
-      const Object answer = Object::owned(PyObject_CallMethod(adapter_.get(), "check", nullptr));
-      if (!answer) why = text_of_error();
+      if (!call("check")) why = text_of_error();
     });
     if (!why.empty()) throw TierError("dcache: " + name_ + " cannot be used: " + why);
   }
@@ -165,13 +165,33 @@ class PythonBackend final : public engine::Backend {
   void close() noexcept override {
     closed_.store(true);
     with_interpreter([&] {
-      const Object answer = Object::owned(PyObject_CallMethod(adapter_.get(), "close", nullptr));
-      if (!answer) PyErr_Clear();
+      if (!call("close")) PyErr_Clear();
     });
   }
 
  private:
-  const Kept adapter_;
+  // Throws `Raised` before the operation is anybody's.
+  void ask(const Object& adapter, const engine::Ref<Op>& op) const {
+    const Object object = make_op_object(op);
+    const Object answer = Object::owned(unwound_by_nobody(
+        [&] { return PyObject_CallMethod(adapter.get(), "submit", "O", object.get()); }));
+    if (answer) return;
+    const engine::Ref<Op> left = take_op(object.get());
+    const std::string why = text_of_error();
+    if (left) left->fail(why);
+  }
+  // False: an error is set.
+  bool call(const char* method) const noexcept {
+    try {
+      const Object adapter = referred(weak_adapter_.get());
+      if (!adapter) return true;
+      return static_cast<bool>(Object::owned(PyObject_CallMethod(adapter.get(), method, nullptr)));
+    } catch (const Raised&) {
+      return false;
+    }
+  }
+
+  const Kept weak_adapter_;
   const std::string name_;
   const engine::Capabilities can_;
   const std::chrono::nanoseconds budget_;
@@ -180,10 +200,11 @@ class PythonBackend final : public engine::Backend {
 
 }  // namespace
 
-std::shared_ptr<engine::Backend> make_python_backend(Object adapter, std::string name,
+std::shared_ptr<engine::Backend> make_python_backend(const Object& adapter, std::string name,
                                                      engine::Capabilities can,
                                                      std::chrono::nanoseconds budget) {
-  return std::make_shared<PythonBackend>(std::move(adapter), std::move(name), can, budget);
+  Object weak = Object::checked(PyWeakref_NewRef(adapter.get(), nullptr));
+  return std::make_shared<PythonBackend>(std::move(weak), std::move(name), can, budget);
 }
 
 bool prepare_python_backend(PyObject* module) {

@@ -14,8 +14,10 @@
 namespace dcache::python {
 
 /// `adapter.submit(op)` takes an `Op` and sees to it that it is completed; `adapter.check()` raises
-/// what is wrong. REQUIRES: the interpreter's lock.
-std::shared_ptr<engine::Backend> make_python_backend(Object adapter, std::string name,
+/// what is wrong. The adapter is referred to weakly: references that the garbage collector does not
+/// see would keep a backend for ever that refers to its own cache. Whoever needs it holds the
+/// `FarBackend` that does (`make_backend`). REQUIRES: the interpreter's lock.
+std::shared_ptr<engine::Backend> make_python_backend(const Object& adapter, std::string name,
                                                      engine::Capabilities can,
                                                      std::chrono::nanoseconds budget);
 

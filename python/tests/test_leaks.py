@@ -6,10 +6,12 @@ import contextlib
 import gc
 import resource
 import sys
+import time
+import weakref
 
 import pytest
-from dcache import UnkeyableError, dcache
-from dcache.backends import InMemoryBackend
+from dcache import Cache, UnkeyableError, configure, dcache
+from dcache.backends import Backend, InMemoryBackend
 from dcache.testing import ManualClock
 
 
@@ -178,3 +180,92 @@ def test_the_other_kinds_of_calls_leave_nothing_behind_either():
     references_then, objects_then = use(15_000)
     assert references_then == references
     assert objects_then <= objects + 10
+
+
+class Cyclic(Backend):
+    """Keeps in itself what it is a backend of."""
+
+    shared = False
+
+    def __init__(self):
+        self.kept = {}
+
+    def get(self, key):
+        return self.kept.get(key)
+
+    def put(self, key, value, expires):
+        self.kept[key] = value
+
+    def erase(self, key):
+        self.kept.pop(key, None)
+
+
+class AsyncCyclic(Cyclic):
+    async def get(self, key):
+        return self.kept.get(key)
+
+
+def alone(backend):
+    return dcache(backend, name="cyclic")(lambda n: n)
+
+
+def behind_memory(backend):
+    return dcache(multiple=[InMemoryBackend(), backend], name="cyclic")(lambda n: n)
+
+
+def of_a_cache(backend):
+    return Cache(backend)(name="cyclic")(lambda n: n)
+
+
+def through_a_task(backend):
+    @dcache(backend, name="cyclic")
+    async def f(n):
+        return n
+
+    assert asyncio.run(f(7)) == 7
+    return f
+
+
+def mapped(backend):
+    f = alone(backend)
+    assert f.map([1, 2]) == [1, 2]
+    return lambda n: f(n)
+
+
+@pytest.mark.parametrize("kind", [Cyclic, AsyncCyclic])
+@pytest.mark.parametrize("wrap", [alone, behind_memory, of_a_cache, through_a_task, mapped])
+def test_a_backend_that_refers_to_its_own_cache_is_freed(kind, wrap):
+    backend = kind()
+    backend.f = f = wrap(backend)
+    if wrap is not through_a_task:
+        assert (f(1), f(1)) == (1, 1)
+    gone = weakref.ref(backend)
+    del backend, f
+    for _ in range(100):  # A helper thread lets go of its last operation in its own time.
+        gc.collect()
+        if gone() is None:
+            return
+        time.sleep(0.01)
+    assert gone() is None
+
+
+def test_a_backend_lives_as_long_as_a_function_that_goes_to_it():
+    f = alone(Cyclic())
+    gc.collect()
+    assert (f(1), f(1)) == (1, 1)
+    assert f.stats()["tiers"][0]["hits"] == 1
+    assert f.stats()["tiers"][0]["failures"] == 0
+
+
+def test_a_backend_is_there_for_a_call_whose_function_has_got_others_meanwhile(caplog, request):
+    request.addfinalizer(lambda: configure("memory:"))
+    configure(Cyclic())
+
+    @dcache(name="switched")
+    def f(n):
+        configure(Cyclic())
+        gc.collect()
+        return n
+
+    assert (f(1), f(2)) == (1, 2)
+    assert not caplog.records
