@@ -3,6 +3,12 @@
 
 #include <pthread.h>
 
+namespace dcache::engine {
+
+void run_in_forked_child(void (*run)()) noexcept { pthread_atfork(nullptr, nullptr, run); }
+
+}  // namespace dcache::engine
+
 namespace dcache::engine::fork_detail {
 
 std::atomic<std::uint32_t> count{0};

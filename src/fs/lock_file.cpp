@@ -1,20 +1,84 @@
 // SPDX-License-Identifier: MIT
 #include "fs/lock_file.hpp"
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dcache/engine/fork.hpp"
+
 namespace dcache::fs {
+namespace {
+
+struct Place {
+  std::atomic<int> state{free};  // Or the number of the file.
+  dev_t device = 0;
+  ino_t file = 0;
+
+  static constexpr int free = -1, busy = -2;
+};
+// The lock files of this process; beyond that many a child keeps its parent's.
+std::array<Place, 256> open_files;
+std::atomic<int> nothing{-1};  // What children have open in their stead.
+std::once_flag watched;
+
+bool is_same(int number, const Place& place) noexcept {
+  struct stat found{};
+  return ::fstat(number, &found) == 0 && found.st_dev == place.device && found.st_ino == place.file;
+}
+
+// Between fork and whatever comes next. The numbers stay taken: somebody still means to close them.
+// Who has closed all files behind our back may have others under them.
+void let_go() {
+  const int instead = nothing.load(std::memory_order_relaxed);
+  for (Place& place : open_files) {
+    const int number = place.state.load(std::memory_order_acquire);
+    if (number < 0) continue;
+    place.state.store(Place::busy, std::memory_order_relaxed);  // Until its owner goes.
+    if (is_same(number, place)) ::dup3(instead, number, O_CLOEXEC);
+  }
+}
+
+void watch_forks() noexcept {
+  nothing.store(::open("/dev/null", O_RDONLY | O_CLOEXEC), std::memory_order_relaxed);
+  engine::run_in_forked_child(&let_go);
+}
+
+}  // namespace
+
+LockFile::Listed::Listed(int number) noexcept {
+  std::call_once(watched, watch_forks);
+  struct stat found{};
+  if (::fstat(number, &found) != 0) return;
+  for (std::size_t at = 0; at < open_files.size(); ++at) {
+    Place& place = open_files[at];
+    int expected = Place::free;
+    if (!place.state.compare_exchange_strong(expected, Place::busy)) continue;
+    place.device = found.st_dev;
+    place.file = found.st_ino;
+    place.state.store(number, std::memory_order_release);
+    place_ = at;
+    return;
+  }
+}
+
+LockFile::Listed::~Listed() {
+  if (place_ != none) open_files[place_].state.store(Place::free, std::memory_order_release);
+}
 
 Error LockFile::open(const Directory& directory, const char* name, unsigned mode, LockFile& file) {
   const int number =
       ::openat(directory.number(), name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
   if (number < 0) return errno;
+  file.listed_ = Listed();
   file.descriptor_ = Descriptor(number);
+  file.listed_ = Listed(number);
   if ((mode & 02U) != 0) ::fchmod(number, mode);  // By who made it; the others need not.
   return 0;
 }

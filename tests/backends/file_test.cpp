@@ -303,6 +303,31 @@ TEST(FileBackend, RunsOneBodyInSixProcesses) {
   EXPECT_EQ(files_in(folder / "runs"), 1U);
 }
 
+// The child has the file open, too, which would keep the lock.
+TEST(FileBackend, LeasesEndWithTheirProcessThoughAForkedChildOfItLivesOn) {
+  const Folder folder;
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t leader = fork();
+  if (leader == 0) {
+    close(ends[1]);
+    FileBackend own(folder / "cache");
+    if (reply(own, Verb::lease, "key") != Reply::done) _exit(1);
+    if (fork() == 0) {  // Does nothing until the pipe is closed.
+      char byte = 0;
+      _exit(static_cast<int>(read(ends[0], &byte, 1)));
+    }
+    _exit(0);
+  }
+  close(ends[0]);
+  int status = -1;
+  waitpid(leader, &status, 0);
+  EXPECT_EQ(status, 0);
+  FileBackend files(folder / "cache");
+  EXPECT_EQ(reply(files, Verb::lease, "key"), Reply::done);
+  close(ends[1]);
+}
+
 TEST(FileBackend, WorksInAForkedChildWithLeasesOfItsOwn) {
   const Folder folder;
   FileBackend files(folder / "cache");

@@ -25,4 +25,7 @@ inline std::uint32_t fork_generation() noexcept {
   return generation != 0 ? generation : fork_detail::watch();
 }
 
+/// Has a forked child run this before anything else does: only what is safe in a signal handler.
+void run_in_forked_child(void (*run)()) noexcept;
+
 }  // namespace dcache::engine
