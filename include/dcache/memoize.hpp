@@ -102,7 +102,8 @@ class Memoized<R(Parameters...)> {
     return memo_->invalidate(Memo::view(arguments...));
   }
 
-  /// Computes anew, keeps and returns the result. If it throws, the old result stays.
+  /// Computes anew, keeps and returns the result. If it throws, the old result stays; if it is not
+  /// to be kept (`cache_if`, a `ttl` of zero, too heavy), nothing is there any more.
   Given refresh(Parameters... arguments) const { return memo_->refresh(Memo::view(arguments...)); }
 
   /// What a call would return without computing: fresh results only. Counts nothing.
@@ -111,7 +112,7 @@ class Memoized<R(Parameters...)> {
   }
 
   /// Keeps `result` for this call. It wins over a computation that is running. False: not kept
-  /// (`cache_if`, a `ttl` of zero, or too heavy); what was kept before may still be. Throws
+  /// (`cache_if`, a `ttl` of zero, or too heavy), and nothing is there any more. Throws
   /// TierError if a far tier did not take it, ModeError if the mode forbids it to reach one.
   bool put(Result result, Parameters... arguments) const {
     return memo_->put(std::move(result), Memo::view(arguments...));

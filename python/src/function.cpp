@@ -155,7 +155,7 @@ Object Function::compute_together(const Call& call, bool may_be_stale, bool blin
     return wait_unlocked(flights_, static_cast<Running::Flown&>(flight), limits, Solo::context());
   };
   const auto answer =
-      engine::coalesce_with(flights(), flight_call(call, recheck, far), limits, wait);
+      engine::coalesce_with(flights(), flight_call(call, recheck, far, blind), limits, wait);
   if (answer.interrupted) throw Raised();
   if (answer.ran) {
     measured(answer.cost);
@@ -325,7 +325,7 @@ std::optional<Life> Function::life_of(PyObject* result) const {
 }
 
 void Function::store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
-                     bool absent, FarFlight* far) {
+                     bool absent, FarFlight* far, bool blind) {
   if (!options_.keeps && far == nullptr) return;
   if (far != nullptr && far->served_stale()) {  // Nobody tries again for a moment.
     if (options_.keeps) pause(call.question());
@@ -333,7 +333,12 @@ void Function::store(const Call& call, PyObject* result, const std::atomic<bool>
   }
   const std::uint64_t version = table_->version();
   const std::optional<Life> life = life_of(result);
-  if (!life) return;
+  if (!life) {
+    if (!blind || (detached != nullptr && *detached)) return;
+    if (far != nullptr && far_mode().writes) drive(far->erase());
+    table_->erase(call.question());
+    return;
+  }
   bool went_far = false;
   if (far != nullptr) {
     if (auto walk = far->store(result, *life, detached, false)) {

@@ -153,9 +153,10 @@ class Function {
   /// How long a result is to be kept; nothing: not at all. Throws `Raised`.
   std::optional<Life> life_of(PyObject* result) const;
   /// Keeps a result, if the options want it kept, in far tiers, too. Throws `Raised`.
-  /// `absent`: the caller knows that the table has no such entry.
+  /// `absent`: the caller knows that the table has no such entry. `blind`: if it is not to be kept,
+  /// what it was to take the place of goes as well.
   void store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
-             bool absent = false, FarFlight* far = nullptr);
+             bool absent = false, FarFlight* far = nullptr, bool blind = false);
   /// `far`: a far tier has it, too.
   void store_near(const Call& call, PyObject* result, const Life& life,
                   const std::atomic<bool>* detached, bool absent, bool far);
@@ -205,9 +206,9 @@ class Function {
   FlightKey flight_key(const Call& call) const;
   /// Runs the body of a plain function; throws what `fail` throws.
   Object run(const Call& call);
-  /// `far`: empty, if there is none.
+  /// `far`: empty, if there is none. `blind`: nobody wants what may be there.
   template <class Recheck>
-  auto flight_call(const Call& call, Recheck recheck, FarFlight& far) {
+  auto flight_call(const Call& call, Recheck recheck, FarFlight& far, bool blind = false) {
     auto make_key = [this, &call] { return flight_key(call); };
     auto body = [this, &call, &far] {
       if (!far) return Kept(run(call));
@@ -222,8 +223,9 @@ class Function {
         return Kept(std::move(stale));
       }
     };
-    auto commit = [this, &call, &far](const Kept& result, const std::atomic<bool>& detached) {
-      store(call, result.get(), &detached, false, far ? &far : nullptr);
+    auto commit = [this, &call, &far, blind](const Kept& result,
+                                             const std::atomic<bool>& detached) {
+      store(call, result.get(), &detached, false, far ? &far : nullptr, blind);
     };
     return engine::FlightCall{
         call.question().hash(), call.question(), make_key, std::move(recheck), body, commit};

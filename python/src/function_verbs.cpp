@@ -22,7 +22,8 @@ Object Function::refresh(PyObject* const* args, Py_ssize_t count, PyObject* name
     return far ? find_far(far, call, detached, Sight::blind) : std::optional<Kept>();
   };
   solos_.detach(call.question().hash());
-  const auto answer = engine::refresh_flight(flights(), flight_call(call, prepare, far), limits());
+  const auto answer =
+      engine::refresh_flight(flights(), flight_call(call, prepare, far, true), limits());
   ++counts_.refreshes;
   measured(answer.cost);
   if (const std::exception_ptr error = answer.error()) raise(error);
@@ -76,18 +77,22 @@ void Function::put(PyObject* result, PyObject* const* args, Py_ssize_t count, Py
   std::optional<Exception> error;
   detach_around(question, [&] {
     const std::optional<Life> life = life_of(result);
-    if (!life) return;
     bool went_far = false;
     error = far_verb([&](const Far&) {
       FarFlight far(*this, call);
       if (!far) return;
+      if (!life) return drive(far.erase());
       drive(far.prepare());
       if (auto walk = far.store(result, *life, nullptr, true)) {
         drive(std::move(*walk));
         went_far = far.stored();
       }
     });
-    store_near(call, result, *life, nullptr, false, went_far);
+    if (life) {
+      store_near(call, result, *life, nullptr, false, went_far);
+    } else {
+      table_->erase(question);
+    }
   });
   if (error) error->rethrow();
 }

@@ -75,6 +75,10 @@ bool Miss::store_far(PyObject* result) {
   if (is_once_only(result)) return false;
   try {
     life_ = function_.life_of(result);
+    if (!life_ && sight() == Sight::blind && far_mode().writes) {
+      walk_.emplace(far_->erase());  // What it was to take the place of goes as well.
+      return true;
+    }
     if (!life_) return false;
     auto walk = far_->store(result, *life_, &leadership_.flight()->guard(), false);
     if (!walk) return false;
@@ -135,7 +139,10 @@ Object Miss::take_far() {
 }
 
 void Miss::commit(PyObject* result, const std::atomic<bool>& detached) {
-  if (!far_ || is_failure(result)) return function_.store(call_, result, &detached);
+  const bool blind = sight() == Sight::blind;
+  if (!far_ || is_failure(result)) {
+    return function_.store(call_, result, &detached, false, nullptr, blind);
+  }
   if (far_->served_stale()) {
     if (function_.options().keeps) function_.pause(call_.question());
     return;
@@ -143,6 +150,8 @@ void Miss::commit(PyObject* result, const std::atomic<bool>& detached) {
   if (unkept_) std::exchange(unkept_, std::nullopt)->rethrow();
   if (life_ && !far_->refused()) {
     function_.store_near(call_, result, *life_, &detached, false, far_->stored());
+  } else if (!life_ && blind && !detached) {
+    function_.table().erase(call_.question());
   }
 }
 
@@ -173,7 +182,11 @@ bool Miss::prepare_far() {
 
 bool Miss::put_far(PyObject* value) {
   life_ = function_.life_of(value);
-  if (!life_ || !far_) return false;
+  if (!far_) return false;
+  if (!life_) {
+    walk_.emplace(far_->erase());
+    return true;
+  }
   auto walk = far_->store(value, *life_, nullptr, true);
   if (!walk) return false;
   walk_.emplace(std::move(*walk));
@@ -182,7 +195,11 @@ bool Miss::put_far(PyObject* value) {
 
 void Miss::put_near(PyObject* value) {
   if (!life_) life_ = function_.life_of(value);
-  if (life_) function_.store_near(call_, value, *life_, nullptr, false, far_ && far_->stored());
+  if (life_) {
+    function_.store_near(call_, value, *life_, nullptr, false, far_ && far_->stored());
+  } else {
+    function_.table().erase(call_.question());
+  }
 }
 
 bool Miss::peek_far() {

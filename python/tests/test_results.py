@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is kept, for how long, and the verbs."""
 
+import asyncio
 import copy
 import datetime
 import gc
@@ -10,6 +11,7 @@ import weakref
 
 import pytest
 from dcache import MISSING, ConfigError, UsageError, dcache
+from dcache.backends import InMemoryBackend
 
 
 @dcache
@@ -132,6 +134,36 @@ def test_cache_if_decides_what_is_kept():
     f = dcache(cache_if=lambda result: result > 0)(lambda x: runs.append(x) or x)
     f(1), f(1), f(-1), f(-1)
     assert runs == [1, -1, -1]
+
+
+@pytest.mark.parametrize("tiers", [{}, {"multiple": [InMemoryBackend(), {}]}])
+@pytest.mark.parametrize("refused", [{"cache_if": lambda n: n > 0}, {"ttl": lambda n: min(n, 60)}])
+def test_nothing_of_before_is_there_when_what_was_put_or_refreshed_is_not_kept(tiers, refused):
+    results = [1]
+
+    @dcache(name="refused", **tiers, **refused)
+    def f(x):
+        return results[0]
+
+    @dcache(name="arefused", **tiers, **refused)
+    async def g(x):
+        return results[0]
+
+    async def main():
+        for change in (lambda: g.put(-1, 1), lambda: g.refresh(1)):
+            results[0] = 1
+            assert await g(1) == 1
+            results[0] = -1
+            assert await change() in (None, -1)
+            assert await g.peek(1) is MISSING
+
+    for change in (lambda: f.put(-1, 1), lambda: f.refresh(1)):
+        results[0] = 1
+        assert f(1) == 1
+        results[0] = -1
+        assert change() in (None, -1)
+        assert f.peek(1) is MISSING
+    asyncio.run(main())
 
 
 def test_what_cache_if_raises_reaches_the_caller_and_nothing_is_kept():

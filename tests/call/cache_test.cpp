@@ -280,6 +280,24 @@ TEST(Cache, TakesNoRecordThatSomebodyElseSigned) {
   EXPECT_GE(other.far_stats()[0].faults[fault], 1U);
 }
 
+TEST(Cache, ForgetsFarAsWellWhenWhatWasPutOrRefreshedIsNotToBeKept) {
+  const Folder folder;
+  int result = 1;
+  const auto f = Cache({"memory:", url(folder)})
+                     .memoize("f", [&](int) { return result; },
+                              {.cache_if = [](const int& n) { return n > 0; }});
+  const auto other = Cache(url(folder)).memoize("f", [](int) { return 0; });
+  f(1);
+  EXPECT_EQ(other.peek(1), 1);
+  EXPECT_FALSE(f.put(-1, 1));
+  EXPECT_EQ(other.peek(1), std::nullopt);
+  f(1);
+  result = -1;
+  EXPECT_EQ(f.refresh(1), -1);
+  EXPECT_EQ(other.peek(1), std::nullopt);
+  EXPECT_EQ(f.peek(1), std::nullopt);
+}
+
 TEST(Cache, SaysWhatEachTierSays) {
   const Folder folder;
   const auto f = Cache({"memory:", url(folder)}).memoize("f", [](int n) { return n; });

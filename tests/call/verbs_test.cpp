@@ -182,6 +182,28 @@ TEST(MemoizeKeeps, WhatCacheIfSays) {
   EXPECT_TRUE(function.put(5, 5));
 }
 
+TEST(MemoizeKeeps, NothingOfBeforeWhenWhatWasPutOrRefreshedIsNotToBeKept) {
+  int result = 1;
+  const auto function =
+      memoize([&](int) { return result; }, {.cache_if = [](const int& n) { return n > 0; }});
+  function(1);
+  EXPECT_FALSE(function.put(-1, 1));
+  EXPECT_EQ(function.peek(1), std::nullopt);
+  function(1);
+  result = -1;
+  EXPECT_EQ(function.refresh(1), -1);
+  EXPECT_EQ(function.peek(1), std::nullopt);
+}
+
+TEST(MemoizeKeeps, NothingOfBeforeWhenWhatWasPutIsTooHeavy) {
+  const auto function =
+      memoize([](int) { return std::string("short"); },
+              {.max_weight = 100, .weigher = [](const std::string& text) { return text.size(); }});
+  function(1);
+  EXPECT_FALSE(function.put(std::string(101, 'y'), 1));
+  EXPECT_EQ(function.peek(1), std::nullopt);
+}
+
 TEST(MemoizeKeeps, NothingWhenCacheIfThrowsWhichGoesToTheCaller) {
   bool throws = true;
   const auto function = memoize([](int n) { return n; }, {.cache_if = [&](const int&) {

@@ -166,6 +166,7 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
     std::optional<Kept> stale;  // What a far tier had of it: served if computing fails.
     bool served_stale = false;
     bool replaces = false;  // Something may be there already.
+    bool blind = false;     // Nobody wants what may be there.
     bool refresh_due = false;
     Detached detached = nullptr;
     std::chrono::nanoseconds cost{0};
@@ -223,6 +224,8 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   /// Keeps a result near, unless `*detached` is set. `far`: who has it, too, or null.
   bool store_near(const View& view, const Kept& kept, const Life& life, std::uint64_t hash,
                   Detached detached, const Far* far);
+  /// Of what is not kept: what it was to take the place of goes as well.
+  void forget_old(const View& view, std::uint64_t hash, Flown& flown, Detached detached);
   /// In all tiers.
   void store(const View& view, const Kept& kept, std::uint64_t hash, Flown& flown,
              const std::atomic<bool>& detached);

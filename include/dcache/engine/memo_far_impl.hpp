@@ -28,6 +28,7 @@ template <class R, class... P>
 std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_anywhere(
     const View& view, std::uint64_t hash, Flown& flown, const std::atomic<bool>& detached,
     Sight sight) {
+  flown.blind = sight == Sight::blind;
   if (!flown.side) return sight == Sight::all ? find_fresh(view, hash) : std::nullopt;
   flown.detached = &detached;
   flown.replaces = sight != Sight::all;

@@ -256,7 +256,11 @@ bool Memo<R, P...>::put(R result, const View& view) {
   bool stored = false;
   flights_.invalidate(hash, view, [&] {
     const std::optional<Life> life = life_of(kept);
-    if (!life) return;
+    if (!life) {
+      far_then_near([&](Flown& flown) { engine::run(begin_far(view, flown).erase()); },
+                    [&] { near_.erase(view, hash); });
+      return;
+    }
     Side has_it;
     const bool far = far_then_near(
         [&](Flown& flown) {
@@ -264,7 +268,10 @@ bool Memo<R, P...>::put(R result, const View& view) {
           engine::run(flown.far->put(far_result(kept, *life, flown)));
           if (flown.far->stored()) has_it = flown.side;
         },
-        [&] { stored = store_near(view, kept, *life, hash, nullptr, has_it.get()); });
+        [&] {
+          stored = store_near(view, kept, *life, hash, nullptr, has_it.get());
+          if (!stored) near_.erase(view, hash);
+        });
     stored = stored || far;
   });
   return stored;
@@ -300,6 +307,17 @@ bool Memo<R, P...>::store_near(const View& view, const Kept& kept, const Life& l
 }
 
 template <class R, class... P>
+void Memo<R, P...>::forget_old(const View& view, std::uint64_t hash, Flown& flown,
+                               Detached detached) {
+  if (detached->load(std::memory_order_acquire)) return;
+  if (flown.side && far_mode().writes) {
+    FarCall& far = flown.far ? *flown.far : begin_far(view, flown);
+    engine::run(far.erase());
+  }
+  near_.erase(view, hash);
+}
+
+template <class R, class... P>
 void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash, Flown& flown,
                           const std::atomic<bool>& detached) {
   if (flown.served_stale) {  // Nobody tries again for a moment.
@@ -307,7 +325,10 @@ void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash
     return;
   }
   const std::optional<Life> life = life_of(kept);
-  if (!life) return;
+  if (!life) {
+    if (flown.blind) forget_old(view, hash, flown, &detached);
+    return;
+  }
   const Far* has_it = nullptr;
   if (flown.side && far_mode().writes) {
     if (!flown.far) prepare_far(view, flown, {.leases = false});  // It was computed through.
@@ -319,7 +340,8 @@ void Memo<R, P...>::store(const View& view, const Kept& kept, std::uint64_t hash
     if (flown.far->refused()) return;
     if (flown.far->stored()) has_it = flown.side.get();
   }
-  store_near(view, kept, *life, hash, &detached, has_it);
+  const bool stored = store_near(view, kept, *life, hash, &detached, has_it);
+  if (!stored && flown.blind && !detached.load(std::memory_order_acquire)) near_.erase(view, hash);
 }
 
 template <class R, class... P>
