@@ -16,7 +16,7 @@
 #include "dcache/engine/lock.hpp"
 #include "dcache/engine/operation.hpp"
 
-#include "backends/redis/per_process.hpp"
+#include "base/per_process.hpp"
 
 namespace dcache::redis {
 
@@ -69,7 +69,7 @@ class HeldLeases {
 
   const std::chrono::nanoseconds lasts_;
   engine::Lock lock_;
-  PerProcess<State> state_;  // Guarded by lock_.
+  engine::PerProcess<State> state_;  // Guarded by lock_.
 };
 
 }  // namespace dcache::redis

@@ -10,8 +10,8 @@
 #include "dcache/engine/executor.hpp"
 #include "dcache/engine/lock.hpp"
 
-#include "backends/redis/per_process.hpp"
 #include "backends/redis/server.hpp"
+#include "base/per_process.hpp"
 
 namespace dcache::redis {
 namespace {
@@ -28,7 +28,7 @@ struct Renewed {
 struct Renewals {
   engine::Executor executor{{.threads_max = 1, .queue_max = 4, .name = "dcache-leases"}};
   engine::Lock lock;
-  PerProcess<Renewed> renewed;  // Guarded by lock.
+  engine::PerProcess<Renewed> renewed;  // Guarded by lock.
 };
 
 Renewals& renewals() {

@@ -15,8 +15,8 @@
 #include "dcache/engine/lock.hpp"
 #include "dcache/engine/operation.hpp"
 
-#include "backends/redis/per_process.hpp"
 #include "backends/redis/session.hpp"
+#include "base/per_process.hpp"
 #include "net/node.hpp"
 
 namespace dcache::redis {
@@ -45,7 +45,7 @@ class Waits {
   void remove(const Wait& wait) noexcept;
 
   engine::Lock lock_;
-  PerProcess<Table> waiting_;  // Guarded by lock_.
+  engine::PerProcess<Table> waiting_;  // Guarded by lock_.
 };
 
 }  // namespace dcache::redis
