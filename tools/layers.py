@@ -95,6 +95,7 @@ PUBLIC = {
     "backends": """
         backends/file
         backends/redis
+        backends/s3
     """,
     "tiers": """
         engine/default_tiers
@@ -132,8 +133,9 @@ FOREIGN = {
     "net": r"openssl/.*|(sys|netinet|arpa)/.*|linux/futex\.h|netdb\.h|poll\.h|unistd\.h|fcntl\.h",
     "fs": r"sys/.*|unistd\.h|fcntl\.h|dirent\.h",
     "contract": r"openssl/.*|zstd\.h|xxhash\.h",
-    "backends": r"openssl/.*|curl/.*|sqlite3\.h|libpq-fe\.h",
-    "open": r"dlfcn\.h",
+    "backends": r"openssl/.*|curl/.*|sqlite3\.h|libpq-fe\.h"
+                r"|spawn\.h|poll\.h|fcntl\.h|unistd\.h|sys/wait\.h",
+    "open": r"dlfcn\.h|unistd\.h",
 }
 
 # Who sees public headers only; what else they include is their own business.

@@ -10,7 +10,8 @@
  * Loaded by `dcache::engine::load_plugin(path)`, or in Python by `dcache.backends.load_plugin(path)`.
  * `dcache::testing::backend_checks()` tells whether a backend does what it has to.
  *
- * Numbers here are never changed or used anew; a structure grows at its end, with a new version.
+ * Numbers here are never changed or used anew; a structure grows at its end, with a new version. A
+ * plugin that was built with an older version of this file goes on to work.
  */
 #ifndef DCACHE_PLUGIN_H
 #define DCACHE_PLUGIN_H
@@ -24,7 +25,7 @@
 extern "C" {
 #endif
 
-#define DCACHE_PLUGIN_VERSION 1U
+#define DCACHE_PLUGIN_VERSION 2U
 
 /* What is asked. See `dcache/engine/operation.hpp` for what each means. */
 enum dcache_verb {
@@ -46,6 +47,9 @@ enum dcache_reply {
   DCACHE_BUSY = 4,
   DCACHE_REFUSED = 5
 };
+
+/* What `check` says of a mistake in the setting up; from version 2 on. */
+enum { DCACHE_NEVER = 2 };
 
 /* What a store can do; a sum. */
 enum dcache_capability {
@@ -87,6 +91,13 @@ struct dcache_host {
   void (*complete)(struct dcache_op* op);
   /* `why`: text for people, without secrets; copied. `reachable`: the store is there and said no. */
   void (*fail)(struct dcache_op* op, const char* why, int reachable);
+
+  /* From version 2 on. */
+
+  /* The third of them: it can never work, as it is set up, and the call says so. */
+  void (*refuse)(struct dcache_op* op, const char* why);
+  /* Microseconds until nobody waits for it any more; INT64_MAX: there is no bound. */
+  int64_t (*time_left)(const struct dcache_op* op);
 };
 
 /* One store. `self` is the plugin's own and is handed back. Functions may be called from any thread
@@ -96,7 +107,8 @@ struct dcache_backend {
   uint32_t capabilities;
   uint32_t budget_ms; /* What a call may wait for it in all. */
   void (*submit)(void* self, struct dcache_op* op);
-  /* 0: it works; else it does not, and `why` says so, ended by a zero. */
+  /* 0: it works; else it does not, and `why` says so, ended by a zero. DCACHE_NEVER: nor will it, as
+   * it is set up. */
   int (*check)(void* self, char* why, size_t why_size);
   void (*close)(void* self);
   void (*destroy)(void* self);

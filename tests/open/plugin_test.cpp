@@ -20,20 +20,25 @@ using dcache::engine::load_plugin;
 using dcache::engine::open_backend;
 using dcache::test::Folder;
 
-// Built once, from copies in a folder of its own.
+// Built in a folder of its own, from copies that `edit` (a script of sed) has changed. Empty: it
+// cannot be.
+std::string build(const Folder& folder, const std::string& edit) {
+  std::filesystem::create_directories(folder / "include/dcache");
+  std::filesystem::copy(DCACHE_SOURCES "/include/dcache/plugin.h", folder / "include/dcache");
+  std::filesystem::copy(DCACHE_SOURCES "/examples/plugin/shelf.c", folder.path());
+  const std::string command = "cd " + folder.path() + " && sed -i '" + edit +
+                              "' shelf.c include/dcache/plugin.h && " DCACHE_COMPILER
+                              " -x c -std=c99 -Wall -Werror -shared -fPIC -Iinclude shelf.c "
+                              "-o shelf.so -D_POSIX_C_SOURCE=200809L";
+  return std::system(command.c_str()) == 0 ? folder / "shelf.so" : std::string();
+}
+
 const std::string& shelf() {
   static const Folder folder;
   static const std::string path = [] {
-    std::filesystem::create_directories(folder / "include/dcache");
-    std::filesystem::copy(DCACHE_SOURCES "/include/dcache/plugin.h", folder / "include/dcache");
-    std::filesystem::copy(DCACHE_SOURCES "/examples/plugin/shelf.c", folder.path());
-    const std::string command = "cd " + folder.path() +
-                                " && " DCACHE_COMPILER
-                                " -x c -std=c99 -Wall -Werror -shared -fPIC -Iinclude shelf.c "
-                                "-o shelf.so -D_POSIX_C_SOURCE=200809L";
-    if (std::system(command.c_str()) != 0) return std::string();
-    load_plugin(folder / "shelf.so");
-    return folder / "shelf.so";
+    std::string built = build(folder, "");
+    if (!built.empty()) load_plugin(built);
+    return built;
   }();
   return path;
 }
@@ -55,6 +60,24 @@ TEST(Plugin, IsATierLikeAnyOther) {
   const auto f = dcache::Cache("shelf:").memoize("plugged", [&](int n) { return n + ++runs; });
   EXPECT_EQ(f(1), 2);
   EXPECT_EQ(f(1), 2);
+}
+
+TEST(Plugin, ThatWasBuiltWithAnOlderHeaderWorks) {
+  const Folder folder;
+  const std::string old = build(
+      folder, "s/\"shelf\"/\"oldshelf\"/; s/\"shelf:\"/\"oldshelf:\"/; s/_VERSION 2U/_VERSION 1U/");
+  ASSERT_NE(old, "");
+  EXPECT_EQ(load_plugin(old), "oldshelf");
+  const auto f = dcache::Cache("oldshelf:").memoize("old", [](int n) { return 2 * n; });
+  EXPECT_EQ(f(1), 2);
+  EXPECT_EQ(f(1), 2);
+}
+
+TEST(Plugin, ThatWasBuiltWithANewerHeaderIsRefused) {
+  const Folder folder;
+  const std::string newer = build(folder, "s/_VERSION 2U/_VERSION 3U/");
+  ASSERT_NE(newer, "");
+  EXPECT_THROW(load_plugin(newer), ConfigError);
 }
 
 TEST(Plugin, SaysWhatIsWrongWithAUrl) {
