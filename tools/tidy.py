@@ -20,9 +20,9 @@ CODE = (*CPP, ".py", ".pyi", ".cmake", "CMakeLists.txt")
 LEFTOVERS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 MACHINE_PATH = re.compile(r"""(?:^|[\s"'`=(:,])/(?:work|tmp|root)(?:/|\b)""")
 # A registry is named by its host: any address outside this list is asked about.
-ADDRESS = re.compile(r"https?://([^/\s\"'>)\]]+)")
+ADDRESS = re.compile(r"https?://([^/\s\"'>)\]`,]+)")
 HOSTS = re.compile(r"(.*\.)?(w3\.org|creativecommons\.org|rfc-editor\.org|doi\.org|github\.com)"
-                   r"|127\.0\.0\.1(:.*)?|localhost(:.*)?|(.*\.)?example(\.(com|org|net))?")
+                   r"|(.*\.)?amazonaws\.com|169\.254\.\d+\.\d+|127\.0\.0\.1(:.*)?|localhost(:.*)?|(.*\.)?example(\.(com|org|net))?(:\d+)?")
 REGISTRY = re.compile(r"\b(deb|security|snapshot|registry|proxy|static|index|files|repo\d?)"
                       r"\.[a-z]+\.(org|com|io|net)\b")
 DEAD_CODE = re.compile(r"^\s*//(?!/)\s*(?:\}|(?:if|for|while|return|auto|const|std::)\b.*[;{]"

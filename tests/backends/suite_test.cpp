@@ -10,9 +10,11 @@
 
 #include "dcache/backends/file.hpp"
 #include "dcache/backends/redis.hpp"
+#include "dcache/backends/s3.hpp"
 #include "dcache/testing/backend_suite.hpp"
 #include "support/folder.hpp"
 #include "support/redis_server.hpp"
+#include "support/s3_server.hpp"
 
 namespace {
 
@@ -62,6 +64,13 @@ class Forgetful final : public dcache::engine::Backend {
   void check() override {}
 };
 
+Named s3_row() {
+  BackendRow row;
+  row.make = [] { return std::make_shared<dcache::S3Backend>(dcache::test::s3_options()); };
+  row.patience = std::chrono::seconds(30);
+  return {"s3", row};
+}
+
 class Suite : public testing::TestWithParam<std::tuple<Named, BackendHook>> {};
 
 TEST_P(Suite, Holds) {
@@ -77,12 +86,12 @@ std::string name_of(const testing::TestParamInfo<Suite::ParamType>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Suite,
-                         testing::Combine(testing::Values(file_row(),
-                                                          redis_row(dcache::test::Flavour::redis),
-                                                          redis_row(dcache::test::Flavour::valkey)),
-                                          testing::ValuesIn(backend_hooks())),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    Backends, Suite,
+    testing::Combine(testing::Values(file_row(), redis_row(dcache::test::Flavour::redis),
+                                     redis_row(dcache::test::Flavour::valkey), s3_row()),
+                     testing::ValuesIn(backend_hooks())),
+    name_of);
 
 // Whatever is wrong below a tier, the suite has to see it through each of its hooks.
 TEST(Hooks, HideNothingThatABackendDoesWrong) {

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "backends/s3/transfer.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <new>
+#include <utility>
+
+namespace dcache::http {
+namespace {
+
+// What a server says of itself, not of the object.
+constexpr std::size_t headers_max = 64;
+
+void set(CURL* easy, CURLoption option, auto value) {
+  if (curl_easy_setopt(easy, option, value) == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
+}
+
+long left_until(SteadyMoment deadline) noexcept {
+  using std::chrono::milliseconds;
+  if (deadline == SteadyMoment::max()) return 0;  // None, as libcurl has it.
+  const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+  return std::max<long>(1, static_cast<long>(left.count()));
+}
+
+Fault fault_of(CURLcode result) noexcept {
+  switch (result) {
+    case CURLE_OK:
+      return Fault::none;
+    case CURLE_OPERATION_TIMEDOUT:
+      return Fault::timeout;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+      return Fault::untrusted;
+    default:
+      return Fault::broken;
+  }
+}
+
+}  // namespace
+
+void start_curl() {
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (started != CURLE_OK) throw std::bad_alloc();
+}
+
+std::string_view Reply::header(std::string_view name) const noexcept {
+  const auto found = std::find_if(headers.begin(), headers.end(),
+                                  [&](const auto& each) { return each.name == name; });
+  return found == headers.end() ? std::string_view() : std::string_view(found->value);
+}
+
+Transfer::Transfer() : easy_(curl_easy_init()) {
+  if (!easy_) throw std::bad_alloc();
+  set_up_once();
+}
+
+void Transfer::set_up_once() {
+  CURL* const easy = easy_.get();
+  set(easy, CURLOPT_NOSIGNAL, 1L);
+  set(easy, CURLOPT_PATH_AS_IS, 1L);
+  set(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  set(easy, CURLOPT_USERAGENT, "dcache");
+  set(easy, CURLOPT_ERRORBUFFER, trouble_.data());
+  set(easy, CURLOPT_WRITEFUNCTION, take_body);
+  set(easy, CURLOPT_WRITEDATA, static_cast<void*>(this));
+  set(easy, CURLOPT_HEADERFUNCTION, take_header);
+  set(easy, CURLOPT_HEADERDATA, static_cast<void*>(this));
+}
+
+void Transfer::append_header(const std::string& line) {
+  curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
+  if (longer == nullptr) throw std::bad_alloc();
+  (void)headers_.release();
+  headers_.reset(longer);
+}
+
+void Transfer::prepare(const Request& request, Reply& reply) {
+  reply = {};
+  reply_ = &reply;
+  reply_max_ = request.reply_max;
+  too_large_ = false;
+  trouble_.front() = '\0';
+  headers_.reset();
+  for (const auto& each : request.headers) {
+    // libcurl leaves a header without a value out, unless it ends with a semicolon.
+    append_header(each.value.empty() ? each.name + ';' : each.name + ": " + each.value);
+  }
+  // What it would add by itself.
+  for (const char* const name : {"Expect:", "Accept:", "Content-Type:"}) {
+    const bool ours = std::any_of(request.headers.begin(), request.headers.end(),
+                                  [&](const auto& each) { return each.name + ':' == name; });
+    if (!ours) append_header(name);
+  }
+  CURL* const easy = easy_.get();
+  if (request.method == "GET") {
+    set(easy, CURLOPT_HTTPGET, 1L);
+    set(easy, CURLOPT_CUSTOMREQUEST, static_cast<char*>(nullptr));
+  } else if (request.method == "DELETE") {
+    set(easy, CURLOPT_HTTPGET, 1L);
+    set(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+  } else {
+    set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    set(easy, CURLOPT_POSTFIELDS, request.body.empty() ? "" : request.body.data());
+    set(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  }
+  set(easy, CURLOPT_URL, request.url.c_str());
+  set(easy, CURLOPT_HTTPHEADER, headers_.get());
+  set(easy, CURLOPT_TIMEOUT_MS, left_until(request.deadline));
+  set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
+  set(easy, CURLOPT_NOPROXY, request.proxies ? nullptr : "*");
+  if (!request.ca_file.empty()) set(easy, CURLOPT_CAINFO, request.ca_file.c_str());
+}
+
+void Transfer::finish(CURLcode result) {
+  long status = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+  reply_->status = static_cast<int>(status);
+  reply_->fault = too_large_ ? Fault::too_large : fault_of(result);
+  if (reply_->fault == Fault::none) return;
+  reply_->trouble = too_large_                 ? "the reply is larger than expected"
+                    : trouble_.front() != '\0' ? trouble_.data()
+                                               : curl_easy_strerror(result);
+}
+
+std::size_t Transfer::take_body(char* bytes, std::size_t, std::size_t size, void* self) noexcept {
+  Transfer& transfer = *static_cast<Transfer*>(self);
+  std::string& body = transfer.reply_->body;
+  transfer.too_large_ = size > transfer.reply_max_ - body.size();
+  if (transfer.too_large_) return CURL_WRITEFUNC_ERROR;
+  try {
+    body.append(bytes, size);
+  } catch (const std::bad_alloc&) {
+    return CURL_WRITEFUNC_ERROR;
+  }
+  return size;
+}
+
+std::size_t Transfer::take_header(char* bytes, std::size_t, std::size_t size, void* self) noexcept {
+  Reply& reply = *static_cast<Transfer*>(self)->reply_;
+  std::string_view line(bytes, size);
+  if (line.starts_with("HTTP/")) reply.headers.clear();  // Of an interim reply.
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos || reply.headers.size() >= headers_max) return size;
+  std::string_view value = line.substr(colon + 1);
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front()))) {
+    value.remove_prefix(1);
+  }
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back()))) {
+    value.remove_suffix(1);
+  }
+  try {
+    sigv4::Field field{std::string(line.substr(0, colon)), std::string(value)};
+    for (char& letter : field.name) letter = static_cast<char>(std::tolower(letter));
+    if (field.name == "content-length") {
+      std::size_t length = 0;
+      std::from_chars(value.data(), value.data() + value.size(), length);
+      reply.body.reserve(std::min(length, static_cast<Transfer*>(self)->reply_max_));
+    }
+    reply.headers.push_back(std::move(field));
+  } catch (const std::bad_alloc&) {
+    return CURL_WRITEFUNC_ERROR;
+  }
+  return size;
+}
+
+Reply fetch(const Request& request) {
+  start_curl();
+  Reply reply;
+  Transfer transfer;
+  transfer.prepare(request, reply);
+  transfer.finish(curl_easy_perform(transfer.easy()));
+  return reply;
+}
+
+}  // namespace dcache::http

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+// What goes wrong with an object store, one by one, on a server that does it when it is told to.
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "dcache/backends/s3.hpp"
+#include "dcache/cache.hpp"
+#include "dcache/error.hpp"
+#include "support/child.hpp"
+#include "support/fault_server.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using dcache::Cache;
+using dcache::ConfigError;
+using dcache::S3Backend;
+using dcache::S3Options;
+using dcache::TierError;
+using dcache::engine::Item;
+using dcache::engine::make_op;
+using dcache::engine::make_ref;
+using dcache::engine::Op;
+using dcache::engine::Ref;
+using dcache::engine::Reply;
+using dcache::engine::Verb;
+using dcache::test::FaultServer;
+
+S3Options at(const FaultServer& server) {
+  return {.bucket = "b",
+          .prefix = "p",
+          .region = "us-east-1",
+          .endpoint = server.endpoint(),
+          .access_key = "key",
+          .secret_key = "secret",
+          .timeout = 5s,
+          .connect_timeout = 5s};
+}
+
+class S3Faults : public testing::Test {
+ protected:
+  Ref<Op> run(S3Backend& backend, Verb verb, std::vector<Item> items,
+              std::chrono::nanoseconds patience = 5s) const {
+    const auto op =
+        make_ref<Op>(verb, std::move(items), std::chrono::steady_clock::now() + patience);
+    backend.submit(op);
+    op->wait();
+    return op;
+  }
+  Ref<Op> run(S3Backend& backend, Verb verb, const std::string& key, const std::string& value = "",
+              std::chrono::nanoseconds patience = 5s) const {
+    return run(backend, verb, {item_of(key, value)}, patience);
+  }
+  static Item item_of(const std::string& key, const std::string& value = "") {
+    Item item;
+    item.key = key;
+    item.value = value;
+    return item;
+  }
+  std::string seen() { return server.tell("seen"); }
+  // How many requests of this kind there were.
+  static int count(const std::string& seen, const std::string& what) {
+    int found = 0;
+    for (std::size_t at = seen.find(what); at != std::string::npos; at = seen.find(what, at + 1)) {
+      ++found;
+    }
+    return found;
+  }
+
+  FaultServer server;
+  S3Backend s3{at(server)};
+};
+
+// --- Attempts ---
+
+class Passing : public S3Faults, public testing::WithParamInterface<const char*> {};
+
+TEST_P(Passing, IsTriedAgain) {
+  ASSERT_EQ(run(s3, Verb::put, "k", "value")->trouble(), "");
+  seen();
+  server.tell(std::string("next ") + GetParam() + " 2");
+  const auto got = run(s3, Verb::get, "k");
+  EXPECT_EQ(got->trouble(), "");
+  EXPECT_EQ(got->items[0].value, "value");
+  EXPECT_EQ(count(seen(), "GET /b/p/k"), 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Trouble, Passing,
+                         testing::Values("503:SlowDown", "500:InternalError", "502:", "504:",
+                                         "429:TooManyRequests", "reset", "truncate", "etag"),
+                         [](const auto& one) {
+                           std::string name = one.param;
+                           return name.substr(name.find(':') + 1).empty()
+                                      ? "Http" + name.substr(0, 3)
+                                      : name.substr(name.find(':') + 1);
+                         });
+
+TEST_F(S3Faults, ThreeAttemptsAreMadeAndNoMore) {
+  server.tell("next 503:SlowDown 9");
+  const auto got = run(s3, Verb::get, "k");
+  EXPECT_EQ(got->trouble(), "s3://b/p: 503 SlowDown: as it was told to");
+  EXPECT_FALSE(got->reachable());
+  EXPECT_EQ(count(seen(), "GET"), 3);
+}
+
+TEST_F(S3Faults, WhatIsRefusedIsNotTriedAgain) {
+  server.tell("next 400:InvalidArgument");
+  const auto got = run(s3, Verb::get, "k");
+  EXPECT_EQ(got->trouble(), "s3://b/p: 400 InvalidArgument: as it was told to");
+  EXPECT_TRUE(got->reachable());
+  EXPECT_EQ(count(seen(), "GET"), 1);
+}
+
+TEST_F(S3Faults, AStoreThatStrugglesIsNotAskedForEver) {
+  server.tell("next 503:SlowDown 400");
+  run(s3, Verb::get, std::vector<Item>(100, item_of("k")));
+  // A budget of a hundred attempts more, and one each.
+  EXPECT_EQ(count(seen(), "GET"), 200);
+}
+
+TEST_F(S3Faults, AnAttemptThatWouldComeTooLateIsNotMade) {
+  server.tell("next 503:SlowDown 9");
+  const auto begun = std::chrono::steady_clock::now();
+  run(s3, Verb::get, "k", "", 60ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 2s);
+  EXPECT_LE(count(seen(), "GET"), 2);
+}
+
+TEST_F(S3Faults, GarbageIsAMissAndTheCallGoesOn) {
+  const auto f =
+      Cache({std::make_shared<S3Backend>(at(server))}).memoize("f", [](int n) { return 2 * n; });
+  EXPECT_EQ(f(1), 2);
+  for (const char* const fault : {"etag", "truncate"}) {
+    server.tell(std::string("next ") + fault + " 3");
+    EXPECT_EQ(f(1), 2) << fault;
+  }
+}
+
+// --- Time ---
+
+TEST_F(S3Faults, ASlowDripEndsAtTheDeadline) {
+  run(s3, Verb::put, "k", std::string(1000, 'x'));
+  server.tell("next drip");
+  const auto got = run(s3, Verb::get, "k", "", 200ms);
+  EXPECT_FALSE(got->completed() && got->trouble().empty());
+  EXPECT_EQ(run(s3, Verb::get, "k")->items[0].value.size(), 1000U) << "on another connection";
+}
+
+TEST_F(S3Faults, AServerThatHangsHoldsNobody) {
+  server.tell("next hang");
+  const auto begun = std::chrono::steady_clock::now();
+  const auto got = run(s3, Verb::get, "k", "", 100ms);
+  EXPECT_FALSE(got->completed() && got->trouble().empty());
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 4s);
+}
+
+// What became of it has to be known: an invalidation may have come since.
+TEST_F(S3Faults, AWriteThatNobodyWaitsForIsSeenToItsEnd) {
+  run(s3, Verb::put, "k", "old");  // It has connected.
+  server.freeze();
+  std::atomic<bool> late{false};
+  Item item;
+  item.key = "k";
+  item.value = "new";
+  const auto op =
+      make_ref<Op>(Verb::put, std::vector<Item>{item}, std::chrono::steady_clock::now() + 50ms);
+  s3.submit(op);
+  EXPECT_FALSE(op->wait([&](Op& ended) { late = ended.items[0].reply == Reply::done; }));
+  server.thaw();
+  for (int i = 0; i < 1000 && !late; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(late);
+}
+
+TEST_F(S3Faults, AClockThatIsWrongIsSetRightOnce) {
+  server.tell("set skew 7200");
+  EXPECT_EQ(run(s3, Verb::put, "k", "value")->trouble(), "");
+  EXPECT_EQ(run(s3, Verb::get, "k")->items[0].value, "value");
+  EXPECT_EQ(count(seen(), " /b/p/k"), 3) << "the first was refused";
+}
+
+// --- Elsewhere ---
+
+TEST_F(S3Faults, ABucketInAnotherRegionIsAskedThere) {
+  server.tell("set region eu-west-1");
+  EXPECT_EQ(run(s3, Verb::put, "k", "value")->trouble(), "");
+  EXPECT_EQ(run(s3, Verb::get, "k")->items[0].value, "value");
+  const std::string asked = seen();
+  EXPECT_EQ(count(asked, "us-east-1"), 1) << asked;
+  EXPECT_EQ(count(asked, "eu-west-1"), 2) << asked;
+}
+
+TEST_F(S3Faults, ARedirectToAnotherHostIsNotFollowed) {
+  FaultServer other;
+  server.tell("set endpoint 127.0.0.1:" + other.port());
+  const auto got = run(s3, Verb::get, "k");
+  EXPECT_NE(got->trouble().find("points to 127.0.0.1:" + other.port()), std::string::npos)
+      << got->trouble();
+  EXPECT_EQ(other.tell("seen"), "[]");
+}
+
+// --- What the server does not know ---
+
+TEST_F(S3Faults, WithoutConditionalWritesAddLooksFirst) {
+  server.tell("set conditional no");
+  EXPECT_EQ(run(s3, Verb::add, "k", "first")->items[0].reply, Reply::done);
+  const auto second = run(s3, Verb::add, "k", "second");
+  EXPECT_EQ(second->items[0].reply, Reply::found);
+  EXPECT_EQ(second->items[0].value, "first");
+  EXPECT_EQ(count(server.tell("headers If-None-Match"), "*"), 1) << "it was told once";
+}
+
+TEST_F(S3Faults, WithConditionalWritesAddIsOneRequest) {
+  EXPECT_EQ(run(s3, Verb::add, "k", "first")->items[0].reply, Reply::done);
+  EXPECT_EQ(count(seen(), "/b/p/k"), 1);
+  const auto second = run(s3, Verb::add, "k", "second");
+  EXPECT_EQ(second->items[0].reply, Reply::found);
+  EXPECT_EQ(second->items[0].value, "first");
+  server.tell("next 409:ConditionalRequestConflict");
+  EXPECT_EQ(run(s3, Verb::add, "another", "first")->items[0].reply, Reply::done);
+}
+
+class Untagged : public S3Faults, public testing::WithParamInterface<const char*> {};
+
+TEST_P(Untagged, RecordsAreWrittenAllTheSame) {
+  server.tell(std::string("set tags ") + GetParam());
+  Item item;
+  item.key = "k";
+  item.value = "value";
+  item.expires = dcache::engine::wall_now() + 1'000'000;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(run(s3, Verb::put, {item})->trouble(), "");
+  EXPECT_EQ(count(server.tell("headers x-amz-tagging"), "dcache-days=1"), 1) << "it was told once";
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, Untagged, testing::Values("no", "denied"));
+
+TEST_F(S3Faults, RecordsSayHowLongTheyLastAndMarksDoNot) {
+  for (const std::int64_t days : {0, 1, 6, 30, 300, 4000, -1}) {
+    Item item;
+    item.key = "k";
+    item.expires = days < 0 ? dcache::engine::no_end
+                            : dcache::engine::wall_now() + days * 86'400'000'000 + 1'000'000;
+    run(s3, Verb::put, {item});
+  }
+  EXPECT_EQ(server.tell("headers x-amz-tagging"),
+            R"(["dcache-days=1", "dcache-days=7", "dcache-days=7", "dcache-days=31", )"
+            R"("dcache-days=366", "", ""])");
+}
+
+// --- Many ---
+
+TEST_F(S3Faults, ManyAreErasedInOneRequest) {
+  std::vector<Item> items(2500);
+  for (std::size_t i = 0; i < items.size(); ++i) items[i].key = "k&<" + std::to_string(i);
+  run(s3, Verb::put, items[2400].key, "value");
+  seen();
+  const auto erased = run(s3, Verb::erase, items);
+  EXPECT_EQ(erased->trouble(), "");
+  EXPECT_EQ(count(seen(), "POST /b/?delete"), 3);
+  EXPECT_EQ(run(s3, Verb::get, items[2400].key)->items[0].reply, Reply::missing);
+}
+
+TEST_F(S3Faults, OneThatFailsAmongManyIsAMissAndTheOthersAreNot) {
+  std::vector<Item> items(8);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i].key = std::to_string(i);
+    items[i].value = "value";
+  }
+  ASSERT_EQ(run(s3, Verb::put, items)->trouble(), "");
+  server.tell("next 400:InvalidArgument");
+  const auto got = run(s3, Verb::get, items);
+  EXPECT_EQ(got->trouble(), "");
+  int found = 0;
+  for (const Item& each : got->items) found += each.reply == Reply::found ? 1 : 0;
+  EXPECT_EQ(found, 7);
+}
+
+TEST_F(S3Faults, OneWriteThatFailsAmongManyIsAFailure) {
+  std::vector<Item> items(3);
+  for (std::size_t i = 0; i < items.size(); ++i) items[i].key = std::to_string(i);
+  server.tell("next 400:InvalidArgument");
+  EXPECT_NE(run(s3, Verb::put, items)->trouble(), "");
+}
+
+TEST_F(S3Faults, ThousandsOfLookUpsShareTheConnections) {
+  run(s3, Verb::put, "k", "value");
+  std::vector<Item> items(3000);
+  for (Item& each : items) each.key = "k";
+  const auto got = run(s3, Verb::get, items, 60s);
+  EXPECT_EQ(got->trouble(), "");
+  for (const Item& each : got->items) ASSERT_EQ(each.value, "value");
+}
+
+TEST_F(S3Faults, WhatIsTooLargeIsAMiss) {
+  S3Options options = at(server);
+  options.max_bytes = 1000;
+  S3Backend small(options);
+  run(s3, Verb::put, "k", std::string(1001, 'x'));
+  EXPECT_NE(run(small, Verb::get, "k")->trouble().find("larger"), std::string::npos);
+  EXPECT_NE(run(small, Verb::put, "l", std::string(1001, 'x'))->trouble().find("1001 bytes"),
+            std::string::npos);
+}
+
+// --- Setting it up ---
+
+TEST_F(S3Faults, CheckTellsAMistakeFromAnOutage) {
+  s3.check();
+  server.tell("next 403:InvalidAccessKeyId");
+  EXPECT_THROW(s3.check(), ConfigError);
+  server.tell("next 404:NoSuchBucket");
+  EXPECT_THROW(s3.check(), ConfigError);
+  server.tell("next 503:SlowDown 3");
+  EXPECT_THROW(s3.check(), TierError);
+}
+
+TEST_F(S3Faults, OperationsUnderWayEndWhenItIsClosed) {
+  server.tell("next hang");
+  const auto op = make_op(Verb::get, "k", std::chrono::steady_clock::now() + 60s);
+  s3.submit(op);
+  std::this_thread::sleep_for(50ms);
+  s3.close();
+  EXPECT_TRUE(op->wait());
+  EXPECT_NE(op->trouble(), "");
+}
+
+TEST_F(S3Faults, AForkedChildHasConnectionsOfItsOwn) {
+  run(s3, Verb::put, "k", "value");
+  EXPECT_TRUE(dcache::testing::true_in_child(
+      [&] { return run(s3, Verb::get, "k")->items[0].value == "value"; }));
+  EXPECT_EQ(run(s3, Verb::get, "k")->items[0].value, "value");
+}
+
+}  // namespace
