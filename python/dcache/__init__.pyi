@@ -24,6 +24,7 @@ from .backends import Base as _Base
 from .backends import FileBackend as _FileBackend
 from .backends import InMemoryBackend as _InMemoryBackend
 from .backends import RedisBackend as _RedisBackend
+from .backends import S3Backend as _S3Backend
 from .backends import Tier as _Tier
 from .testing import ManualClock as _ManualClock
 
@@ -63,7 +64,7 @@ class _Mapping(Protocol):
     def __setitem__(self, key: str, value: bytes, /) -> Any: ...
 
 # Where results are kept: a backend, a URL or a mapping.
-_Far: TypeAlias = _FileBackend | _RedisBackend | _Backend | _Base | str | _Mapping
+_Far: TypeAlias = _FileBackend | _RedisBackend | _S3Backend | _Backend | _Base | str | _Mapping
 _Store: TypeAlias = _InMemoryBackend | _Far
 
 @type_check_only

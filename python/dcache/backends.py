@@ -15,6 +15,7 @@ __all__ = [
     "InMemory",
     "InMemoryBackend",
     "RedisBackend",
+    "S3Backend",
     "Tier",
     "load_plugin",
 ]
@@ -188,6 +189,113 @@ class RedisBackend(_Store):
 
 def _redis_backend(options):
     return RedisBackend(**options)
+
+
+class S3Backend(_Store):
+    """S3 and what speaks like it: results that outlive machines.
+
+    What is not said comes from where the tools of AWS look: the environment, then the profile in
+    the shared files. That is done when it is first used, and what is missing is said then.
+
+    bucket, prefix: else DCACHE_S3_BUCKET and DCACHE_S3_PREFIX.
+    region: else AWS_REGION, AWS_DEFAULT_REGION, the profile's, "us-east-1".
+    endpoint: of another server, "https://store.example:9000"; else AWS_ENDPOINT_URL_S3,
+        AWS_ENDPOINT_URL, the profile's, that of AWS.
+    access_key, secret_key, session_token: else the environment, a web identity, the profile (keys,
+        a role, a process), the container, the machine. anonymous: requests are not signed.
+    profile: of the shared files; else AWS_PROFILE, "default".
+    ca_file: certificates in PEM to trust instead of the system's; else AWS_CA_BUNDLE.
+    expiry_tags: whether records carry the tag that `lifecycle_rules` looks at.
+    max_bytes: the largest record; a number, or text such as "64MB".
+    timeout: what a call may wait for it in all. connect_timeout: for connecting, TLS included.
+
+    Does no I/O here; loads libcurl. Raises ConfigError for what can never work.
+    """
+
+    def __init__(
+        self,
+        bucket=None,
+        prefix=None,
+        *,
+        region=None,
+        endpoint=None,
+        access_key=None,
+        secret_key=None,
+        session_token=None,
+        profile=None,
+        anonymous=False,
+        ca_file=None,
+        expiry_tags=True,
+        max_bytes="64MiB",
+        timeout=2,
+        connect_timeout=1,
+    ):
+        """Raises ConfigError for options that can never work."""
+        if isinstance(max_bytes, str):
+            max_bytes = _engine.parse_bytes(max_bytes, "max_bytes")
+        self._options = {
+            "bucket": _text("bucket", bucket),
+            "prefix": _text("prefix", prefix),
+            "region": _text("region", region),
+            "endpoint": _text("endpoint", endpoint),
+            "access_key": _text("access_key", access_key),
+            "secret_key": _text("secret_key", secret_key),
+            "session_token": _text("session_token", session_token),
+            "profile": _text("profile", profile),
+            "anonymous": bool(anonymous),
+            "ca_file": _file("ca_file", ca_file),
+            "expiry_tags": bool(expiry_tags),
+            "max_bytes": _number("max_bytes", max_bytes, 2**40),
+            "timeout": seconds("timeout", timeout),
+            "connect_timeout": seconds("connect_timeout", connect_timeout),
+        }
+        self._backend = _engine.open_backend(_s3_url(**self._options))
+
+    def lifecycle_rules(self):
+        """What `put_bucket_lifecycle_configuration` of boto3 takes, to delete what has ended.
+
+        A day, a week, a month or a year after it was written, whichever covers its time. It
+        replaces what the bucket has of rules.
+        """
+        prefix = self._options["prefix"] or os.environ.get("DCACHE_S3_PREFIX", "")
+        prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        rules = [
+            {
+                "ID": f"dcache-{days}",
+                "Status": "Enabled",
+                "Filter": {
+                    "And": {"Prefix": prefix, "Tags": [{"Key": "dcache-days", "Value": str(days)}]}
+                },
+                "Expiration": {"Days": days},
+            }
+            for days in (1, 7, 31, 366)
+        ]
+        return {"Rules": rules}
+
+    def __reduce__(self):
+        """By its options, keys among them; connections stay here."""
+        return _s3_backend, (self._options,)
+
+    def __repr__(self):
+        """Name the bucket, without who asks."""
+        return f"<{type(self).__name__} {self._backend.name()}>"
+
+
+def _s3_backend(options):
+    return S3Backend(**options)
+
+
+def _s3_url(bucket, prefix, access_key, secret_key, **options):
+    """All of it as a URL: the module that opens it is a plugin like any other."""
+    from urllib.parse import quote, urlencode
+
+    login = f"{quote(access_key, '')}:{quote(secret_key, '')}@" if access_key or secret_key else ""
+    query = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in options.items()
+        if value != ""
+    }
+    return f"s3://{login}{quote(bucket, '')}/{quote(prefix)}?{urlencode(query, quote_via=quote)}"
 
 
 def _text(name, value):

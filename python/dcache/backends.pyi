@@ -11,6 +11,7 @@ __all__ = [
     "InMemory",
     "InMemoryBackend",
     "RedisBackend",
+    "S3Backend",
     "Tier",
     "load_plugin",
 ]
@@ -69,6 +70,29 @@ class RedisBackend(_Store):
         connect_timeout: float | timedelta | str = 0.25,
         lease: float | timedelta | str = 10,
     ) -> None: ...
+
+class S3Backend(_Store):
+    """S3 and what speaks like it: results that outlive machines."""
+
+    def __init__(
+        self,
+        bucket: str | None = None,
+        prefix: str | None = None,
+        *,
+        region: str | None = None,
+        endpoint: str | None = None,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+        session_token: str | None = None,
+        profile: str | None = None,
+        anonymous: bool = False,
+        ca_file: str | os.PathLike[str] | None = None,
+        expiry_tags: bool = True,
+        max_bytes: int | str = "64MiB",
+        timeout: float | timedelta | str = 2,
+        connect_timeout: float | timedelta | str = 1,
+    ) -> None: ...
+    def lifecycle_rules(self) -> dict[str, Any]: ...
 
 class Backend:
     """A store of your own: subclass it, with plain methods or with `async def`."""

@@ -281,11 +281,26 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         self.store = Store()
+        self.connections = []
         super().__init__(("127.0.0.1", 0), type("Bound", (Handler,), {"store": self.store}))
 
     def start(self):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
+
+    def process_request(self, request, client_address):
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def stop(self):
+        """Nobody answers any more, on connections that are there neither."""
+        self.shutdown()
+        self.server_close()
+        for each in self.connections:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # It has ended.
 
     def handle_error(self, request, client_address):
         """Clients that leave are what this is for."""

@@ -155,8 +155,11 @@ class Cluster:
         """A process of its own session, so that it outlives who starts it."""
         self.processes.append(
             subprocess.Popen(
-                [*command, "-c", self.conf, "-f"], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                [*command, "-c", self.conf, "-f"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )  # fmt: skip
         )
 

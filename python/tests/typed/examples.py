@@ -27,7 +27,15 @@ from dcache import (
     configure,
     dcache,
 )
-from dcache.backends import Backend, Base, FileBackend, InMemory, InMemoryBackend, Tier
+from dcache.backends import (
+    Backend,
+    Base,
+    FileBackend,
+    InMemory,
+    InMemoryBackend,
+    S3Backend,
+    Tier,
+)
 from dcache.exceptions import NotExistError
 from dcache.functools import cache as strict_cache
 from dcache.functools import lru_cache
@@ -364,6 +372,10 @@ async def wait_for_far() -> None:
     await fetched(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+bucket = S3Backend("results", "app", endpoint="https://store.example", timeout="3s")
+assert_type(dcache(bucket)(plain)(1), int)
+S3Backend(region=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+rules: dict[str, object] = bucket.lifecycle_rules()
 files(near_ttl=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 configure("file:///x", mode="read-only")
 unreached: TierError = InvalidationError()

@@ -52,6 +52,31 @@ class Lazy {
   Profile profile_;
 };
 
+}  // namespace
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string text_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(file_max + 1, '\0');
+  file.read(text.data(), file_max + 1);
+  const std::streamsize size = file.gcount();
+  text.resize(static_cast<std::size_t>(size > file_max ? 0 : size));
+  return text;
+}
+
+Profiles shared_profiles() {
+  return {text_of_file(file_of("AWS_CONFIG_FILE", "config")),
+          text_of_file(file_of("AWS_SHARED_CREDENTIALS_FILE", "credentials"))};
+}
+
+std::string profile_name(const S3Options& options) {
+  return first_of(options.profile, variable("AWS_PROFILE"), std::string("default"));
+}
+
 void check_bucket(const std::string& bucket) {
   if (bucket.empty()) {
     throw ConfigError(
@@ -79,31 +104,6 @@ std::string checked_endpoint(std::string endpoint) {
         "https://store.example:9000, without a login (access_key and secret_key are apart)");
   }
   return endpoint;
-}
-
-}  // namespace
-
-std::string variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-std::string text_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(file_max + 1, '\0');
-  file.read(text.data(), file_max + 1);
-  const std::streamsize size = file.gcount();
-  text.resize(static_cast<std::size_t>(size > file_max ? 0 : size));
-  return text;
-}
-
-Profiles shared_profiles() {
-  return {text_of_file(file_of("AWS_CONFIG_FILE", "config")),
-          text_of_file(file_of("AWS_SHARED_CREDENTIALS_FILE", "credentials"))};
-}
-
-std::string profile_name(const S3Options& options) {
-  return first_of(options.profile, variable("AWS_PROFILE"), std::string("default"));
 }
 
 Settings resolve(const S3Options& options) {

@@ -21,6 +21,10 @@ Profiles shared_profiles();
 /// Of the options, else of the environment, else `default`.
 std::string profile_name(const S3Options& options);
 
+/// Both throw ConfigError for what can never be one. An endpoint comes back without `/` at its end.
+void check_bucket(const std::string& bucket);
+std::string checked_endpoint(std::string endpoint);
+
 struct Settings {
   std::string bucket;
   std::string prefix;  ///< Empty, or with a `/` at its end.
@@ -30,7 +34,7 @@ struct Settings {
 };
 
 /// Reads the environment, and the shared files where that leaves something open. Throws ConfigError
-/// for a bucket or an endpoint that can never work, and where there is no bucket.
+/// for a bucket or an endpoint that can never be one, and where there is no bucket.
 Settings resolve(const S3Options& options);
 
 /// Where a request for an object goes: in the path of an endpoint, in front of the host of AWS

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "backends/s3/sources.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <optional>
@@ -40,6 +41,19 @@ constexpr int roles_max = 5;
 std::string setting(const Profile& profile, std::string_view name) {
   const auto found = profile.find(name);
   return found == profile.end() ? std::string() : found->second;
+}
+
+// Where a container's credentials may be asked for in the clear: this machine, and the addresses of
+// ECS and EKS.
+bool is_near(std::string_view url) {
+  if (url.starts_with("https://")) return true;
+  url.remove_prefix(std::min(url.find("://") + 3, url.size()));
+  const std::string_view host = url.substr(0, url.find('/'));
+  for (const std::string_view near :
+       {"localhost", "127.0.0.1", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"}) {
+    if (host == near || (host.starts_with(near) && host[near.size()] == ':')) return true;
+  }
+  return false;
 }
 
 class Chain {
@@ -92,6 +106,10 @@ class Chain {
     std::string url = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
     if (!relative.empty()) url = "http://169.254.170.2" + relative;
     if (url.empty()) return std::nullopt;
+    if (!is_near(url)) {
+      refuse_for_ever("the container",
+                      "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor of this machine");
+    }
     http::Request request = question("GET", std::move(url), fetch_patience);
     const std::string file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     std::string token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");

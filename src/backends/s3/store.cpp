@@ -25,6 +25,8 @@ void check_options(const S3Options& options) {
   const auto refuse = [](const std::string& what) {
     throw ConfigError("dcache: an S3 backend: " + what);
   };
+  if (!options.bucket.empty()) check_bucket(options.bucket);
+  checked_endpoint(options.endpoint);
   if (options.access_key.empty() != options.secret_key.empty()) {
     refuse("access_key and secret_key belong together; expected both or none");
   }
