@@ -295,7 +295,8 @@ def _s3_url(bucket, prefix, access_key, secret_key, **options):
         for name, value in options.items()
         if value != ""
     }
-    return f"s3://{login}{quote(bucket, '')}/{quote(prefix)}?{urlencode(query, quote_via=quote)}"
+    where = f"//{login}{quote(bucket, '')}/{quote(prefix)}" if login or bucket or prefix else ""
+    return f"s3:{where}?{urlencode(query, quote_via=quote)}"
 
 
 def _text(name, value):

@@ -22,7 +22,9 @@ def run(name, *words):
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["async_.py", "freshness.py", "memoize.py", "methods.py"])
+@pytest.mark.parametrize(
+    "name", ["async_.py", "freshness.py", "memoize.py", "methods.py", "object_store.py"]
+)
 def test_an_example_prints_what_its_source_says(name):
     _, begin, says = (EXAMPLES / name).read_text(encoding="utf-8").partition("\n# Prints:\n")
     assert begin

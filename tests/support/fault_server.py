@@ -7,6 +7,7 @@ with a line:
 
     next FAULT [COUNT]    that happens to the next requests for objects: 503:SlowDown (any status and
                           code), truncate, etag, drip, reset, hang
+    garbage               is what all objects hold from now on
     set NAME VALUE        for good, of SETTINGS below
     seen                  `METHOD PATH ACCESS_KEY REGION` of what came since, as a JSON list
     headers NAME          values of a header in what came since `seen`, as a JSON list
@@ -59,6 +60,8 @@ class Store:
         with self.lock:
             if command == "next":
                 self.faults.extend([words[0]] * int(words[1] if len(words) > 1 else 1))
+            elif command == "garbage":
+                self.objects = dict.fromkeys(self.objects, b'{"id": 7, "wor')
             elif command == "set":
                 self.settings[words[0]] = words[1] if len(words) > 1 else ""
             elif command == "seen":
