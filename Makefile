@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 JOBS := $(shell nproc)
 sources = git ls-files --cached --others --exclude-standard -- '*.cpp' '*.hpp'
-python := python bench/decorators.py bench/far.py bench/page.py bench/redis.py bench/python examples
+python := python bench/decorators.py bench/far.py bench/page.py bench/redis.py bench/s3.py bench/python examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-python bench-far bench-redis lint format fuzz corpus soak aarch64 clean
+.PHONY: help demo test bench bench-python bench-far bench-redis bench-s3 lint format fuzz corpus soak aarch64 clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,7 @@ bench: ## Measure against the rivals; TRACES=DIR adds traces
 	@python3 bench/decorators.py $(PYTHONS)
 	@python3 bench/far.py
 	@python3 bench/redis.py
+	@python3 bench/s3.py
 
 bench-python: ## Measure only @dcache; PYTHONS="python3 python3.13" names more interpreters
 	@tools/setup demo
@@ -52,6 +53,12 @@ bench-redis: ## Measure Redis only, on a server of its own
 	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF -DDCACHE_BUILD_BENCH=ON
 	@cmake --build --preset release -j $(JOBS) --target bench_redis bench_raw_get
 	@python3 bench/redis.py
+
+bench-s3: ## Measure S3 only, on a server of its own
+	@tools/setup bench
+	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF -DDCACHE_BUILD_BENCH=ON
+	@cmake --build --preset release -j $(JOBS) --target bench_s3
+	@python3 bench/s3.py
 
 lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@tools/setup lint

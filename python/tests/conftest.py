@@ -2,8 +2,13 @@
 """What the marks mean (pyproject.toml names them; `full` is tools/test's choice)."""
 
 import os
+import pathlib
+import sys
 
 import pytest
+
+# Servers that the tests of both languages start.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "support"))
 
 
 def pytest_collection_modifyitems(items):

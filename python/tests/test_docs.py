@@ -7,6 +7,7 @@ import re
 import sys
 import types
 
+import fault_server
 import pytest
 from redis_server import Server
 
@@ -29,8 +30,20 @@ def redis():
     server.close()
 
 
+@pytest.fixture
+def s3(monkeypatch):
+    server = fault_server.Server().start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    yield server
+    server.stop()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch, tmp_path, redis):
+def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch, tmp_path, redis, s3):
     module = types.ModuleType("page")  # As if it stood in a file: names lead to what it defines.
     monkeypatch.setitem(sys.modules, "page", module)
     names = vars(module)
@@ -51,7 +64,7 @@ def test_the_snippets_of_a_page_do_what_it_says(page, monkeypatch, tmp_path, red
 def test_there_is_a_page_for_each_subject():
     assert {page.stem for page in PAGES} == {
         *("first-steps", "invalidate", "methods", "async", "same-call"),
-        *("keys", "tiers", "errors", "values", "file", "redis", "write-a-backend"),
+        *("keys", "tiers", "errors", "values", "file", "redis", "s3", "write-a-backend"),
     }
 
 

@@ -5,7 +5,6 @@ import asyncio
 import base64
 import hashlib
 import os
-import pathlib
 import pickle
 import subprocess
 import sys
@@ -14,16 +13,12 @@ import threading
 import time
 import traceback
 
+import fault_server
 import pytest
+import radosgw
 from dcache import ConfigError, InvalidationError, TierError, dcache
 from dcache.backends import FileBackend, InMemoryBackend, S3Backend
 from dcache.testing import check_backend
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-
-import fault_server  # noqa: E402
-import radosgw  # noqa: E402
 
 PATIENT = {"timeout": "20s", "connect_timeout": "5s"}  # What is tested is not how busy this is.
 KEYS = {"access_key": radosgw.ACCESS_KEY, "secret_key": radosgw.SECRET_KEY}

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <openssl/crypto.h>
+
 #include "dcache/engine/executor.hpp"
 
 #include "backends/s3/http.hpp"
@@ -116,7 +118,10 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
     explicit Driven(Loop& loop) : loop_(loop) { note(true); }
     Driven(const Driven&) = delete;
     Driven& operator=(const Driven&) = delete;
-    ~Driven() { note(false); }
+    ~Driven() {
+      OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
+      note(false);
+    }
 
    private:
     void note(bool there) {

@@ -4,6 +4,8 @@
 #include <mutex>
 #include <utility>
 
+#include <openssl/crypto.h>
+
 #include "dcache/engine/executor.hpp"
 #include "dcache/error.hpp"
 
@@ -53,6 +55,7 @@ void Keyring::search() {
     answer = {nullptr, error.what(), false};
   }
   finish(std::move(answer));
+  OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
 }
 
 void Keyring::finish(Answer answer) {
