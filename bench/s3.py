@@ -47,14 +47,14 @@ def main():
     cluster.start()
     try:
         policy = json.dumps(EVERYBODY).encode()
-        status, said = radosgw.ask("PUT", f"/{radosgw.BUCKET}", cluster.port, "policy=", policy)
+        status, said = cluster.ask("PUT", f"/{radosgw.BUCKET}", "policy=", policy)
         if status // 100 != 2:
             raise RuntimeError(f"the bucket's policy: {status} {said}")
         with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / "server.txt"
+            file = pathlib.Path(folder) / "ceph.txt"
             lines = (f"{name}={value}\n" for name, value in cluster.described().items())
             file.write_text("".join(lines), encoding="utf-8")
-            os.environ["DCACHE_TEST_S3"] = str(file)
+            os.environ["DCACHE_TEST_SERVERS"] = folder
             return measure(
                 "s3",
                 "What S3 costs besides the wire",

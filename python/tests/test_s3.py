@@ -192,13 +192,11 @@ def test_the_rules_delete_records_and_leave_marks(gateway):
     )
     body = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>".encode()
     digest = base64.b64encode(hashlib.md5(body).digest()).decode()
-    status, text = radosgw.ask(
-        "PUT", "/tests", gateway.port, "lifecycle=", body, {"content-md5": digest}
-    )
+    status, text = gateway.ask("PUT", "/tests", "lifecycle=", body, {"content-md5": digest})
     assert status == 200, text
 
     def keys():
-        listing = radosgw.ask("GET", "/tests", gateway.port, "prefix=ending%2F")[1]
+        listing = gateway.ask("GET", "/tests", "prefix=ending%2F")[1]
         return listing.count(b"<Key>")
 
     assert keys() == 4  # Two records and the marks of two functions.

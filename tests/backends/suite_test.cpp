@@ -64,11 +64,13 @@ class Forgetful final : public dcache::engine::Backend {
   void check() override {}
 };
 
-Named s3_row() {
+Named s3_row(const std::string& server) {
   BackendRow row;
-  row.make = [] { return std::make_shared<dcache::S3Backend>(dcache::test::s3_options()); };
+  row.make = [server] {
+    return std::make_shared<dcache::S3Backend>(dcache::test::s3_options(server));
+  };
   row.patience = std::chrono::seconds(30);
-  return {"s3", row};
+  return {"s3_" + server, row};
 }
 
 class Suite : public testing::TestWithParam<std::tuple<Named, BackendHook>> {};
@@ -86,12 +88,13 @@ std::string name_of(const testing::TestParamInfo<Suite::ParamType>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Backends, Suite,
-    testing::Combine(testing::Values(file_row(), redis_row(dcache::test::Flavour::redis),
-                                     redis_row(dcache::test::Flavour::valkey), s3_row()),
-                     testing::ValuesIn(backend_hooks())),
-    name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, Suite,
+                         testing::Combine(testing::Values(file_row(),
+                                                          redis_row(dcache::test::Flavour::redis),
+                                                          redis_row(dcache::test::Flavour::valkey),
+                                                          s3_row("ceph"), s3_row("swift")),
+                                          testing::ValuesIn(backend_hooks())),
+                         name_of);
 
 // Whatever is wrong below a tier, the suite has to see it through each of its hooks.
 TEST(Hooks, HideNothingThatABackendDoesWrong) {

@@ -86,49 +86,124 @@ def free_ports(count):
     return ports
 
 
-def signed(method, path, port, query="", body=b"", headers=()):
-    """The headers of a request, by Signature Version 4: written apart from what is tested."""
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    payload = hashlib.sha256(body).hexdigest()
-    fields = {
-        **dict(headers),
-        "host": f"127.0.0.1:{port}",
-        "x-amz-content-sha256": payload,
-        "x-amz-date": now,
-    }
-    names = ";".join(sorted(fields))
-    canonical = "".join(f"{name}:{fields[name]}\n" for name in sorted(fields))
-    request = f"{method}\n{path}\n{query}\n{canonical}\n{names}\n{payload}"
-    scope = f"{now[:8]}/us-east-1/s3/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    key = b"AWS4" + SECRET_KEY.encode()
-    for part in (*scope.split("/"), text):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    fields["Authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, "
-        f"Signature={key.hex()}"
-    )
-    return fields
+class Servers:
+    """Processes that are one S3 server together, in a folder of their own."""
+
+    access_key, secret_key, bucket = ACCESS_KEY, SECRET_KEY, BUCKET
+
+    def __init__(self, prefix):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
+        self.processes = []
+        self.port = 0
+
+    def start(self):
+        """Returns when there is a bucket."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def serve(self, *command):
+        """A process of its own session, so that it outlives who starts it."""
+        log = open(self.folder / "output", "ab")  # noqa: SIM115
+        with log:
+            self.processes.append(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
+            )
+
+    def wait_for(self, condition, what):
+        """Raises RuntimeError, with what the servers said, if it does not come true."""
+        give_up = time.monotonic() + PATIENCE
+        while not condition():
+            ended = [p for p in self.processes if p.poll() is not None]
+            if ended or time.monotonic() > give_up:
+                logs = [*self.folder.glob("log/*.log"), self.folder / "output"]
+                said = [log.read_text(errors="replace")[-2000:] for log in logs if log.exists()]
+                raise RuntimeError("\n".join([f"{what} does not come up", *said]))
+            time.sleep(0.1)
+
+    def has_bucket(self):
+        """Whether it is there now."""
+        try:
+            return self.ask("PUT", f"/{self.bucket}")[0] in (200, 202)
+        except OSError:
+            return False
+
+    def ask(self, method, path, query="", body=b"", headers=()):
+        """(status, body) of one request; `query` is encoded and sorted."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            target = f"{path}?{query}" if query else path
+            client.request(method, target, body, self._signed(method, path, query, body, headers))
+            reply = client.getresponse()
+            return reply.status, reply.read()
+        finally:
+            client.close()
+
+    def _signed(self, method, path, query, body, headers):
+        """By Signature Version 4: written apart from what is tested."""
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        payload = hashlib.sha256(body).hexdigest()
+        fields = {
+            **dict(headers),
+            "host": f"127.0.0.1:{self.port}",
+            "x-amz-content-sha256": payload,
+            "x-amz-date": now,
+        }
+        names = ";".join(sorted(fields))
+        canonical = "".join(f"{name}:{fields[name]}\n" for name in sorted(fields))
+        request = f"{method}\n{path}\n{query}\n{canonical}\n{names}\n{payload}"
+        scope = f"{now[:8]}/us-east-1/s3/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = b"AWS4" + self.secret_key.encode()
+        for part in (*scope.split("/"), text):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        fields["Authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders={names}, "
+            f"Signature={key.hex()}"
+        )
+        return fields
+
+    def described(self):
+        """What its file says."""
+        return {
+            "endpoint": f"http://127.0.0.1:{self.port}",
+            "bucket": self.bucket,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "folder": str(self.folder),
+            "processes": " ".join(str(p.pid) for p in self.processes),
+        }
+
+    def stop(self):
+        """Nothing of it is kept."""
+        end([p.pid for p in self.processes], self.folder)
+        for process in self.processes:
+            process.wait()
 
 
-def ask(method, path, port, query="", body=b"", headers=()):
-    """(status, body) of one request; `query` is encoded and sorted."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        target = f"{path}?{query}" if query else path
-        client.request(method, target, body, signed(method, path, port, query, body, headers))
-        reply = client.getresponse()
-        return reply.status, reply.read()
-    finally:
-        client.close()
+def end(processes, folder):
+    """They keep nothing: there is nothing to end in order."""
+    for process in processes:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-class Cluster:
-    """Runs from `start` on; `processes` are its own."""
+class Cluster(Servers):
+    """Ceph: runs from `start` on."""
 
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dcache-ceph-"))
-        self.processes = []
+        super().__init__("dcache-ceph-")
         mon2, mon1, self.port = free_ports(3)
         self.fsid = str(uuid.uuid4())
         for name in ("run", "log", "mon", "osd"):
@@ -141,43 +216,19 @@ class Cluster:
             )
         )
 
-    def run(self, *command, **more):
+    def run(self, *command):
         """What a command of Ceph's prints."""
         done = subprocess.run(
             [*command, "-c", self.conf], capture_output=True, text=True, timeout=PATIENCE,
-            check=False, **more,
+            check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr}")
         return done.stdout
 
-    def serve(self, *command):
-        """A process of its own session, so that it outlives who starts it."""
-        self.processes.append(
-            subprocess.Popen(
-                [*command, "-c", self.conf, "-f"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )  # fmt: skip
-        )
-
-    def wait_for(self, condition, what):
-        give_up = time.monotonic() + PATIENCE
-        while not condition():
-            ended = [p for p in self.processes if p.poll() is not None]
-            if ended or time.monotonic() > give_up:
-                logs = [log.read_text()[-2000:] for log in (self.folder / "log").glob("*.log")]
-                raise RuntimeError("\n".join([f"{what} does not come up", *logs]))
-            time.sleep(0.1)
-
-    def start(self):
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+    def daemon(self, *command):
+        """One of Ceph's."""
+        self.serve(*command, "-c", self.conf, "-f")
 
     def _start(self):
         keyring = self.folder / "keyring"
@@ -190,62 +241,39 @@ class Cluster:
         monmap, osd = self.folder / "monmap", str(uuid.uuid4())
         self.run("monmaptool", "--create", "--fsid", self.fsid, "--addv", "a", self.address, monmap)
         self.run("ceph-mon", "-i", "a", "--mkfs", "--monmap", monmap, "--keyring", keyring)
-        self.serve("ceph-mon", "-i", "a")
+        self.daemon("ceph-mon", "-i", "a")
         self.run("ceph", "osd", "new", osd)
         self.run("ceph", "auth", "import", "-i", keyring)
         self.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
-        self.serve("ceph-osd", "-i", "0")
+        self.daemon("ceph-osd", "-i", "0")
         self.run("ceph", "osd", "crush", "add", "osd.0", "1.0", "host=h", "root=default")
         self.wait_for(lambda: "1 up" in self.run("ceph", "osd", "stat"), "the store")
-        self.serve("radosgw", "-n", "client.rgw.a")
+        self.daemon("radosgw", "-n", "client.rgw.a")
         self.wait_for(self._answers, "the gateway")
         self.run("radosgw-admin", "user", "create", "--uid", "tests", "--display-name", "tests",
                  "--access-key", ACCESS_KEY, "--secret", SECRET_KEY)  # fmt: skip
-        self.wait_for(lambda: ask("PUT", f"/{BUCKET}", self.port)[0] == 200, "a bucket")
+        self.wait_for(self.has_bucket, "a bucket")
 
     def _answers(self):
         try:
-            return ask("GET", "/", self.port)[0] in (200, 403)
+            return self.ask("GET", "/")[0] in (200, 403)
         except OSError:
             return False
 
-    def described(self):
-        return {
-            "endpoint": f"http://127.0.0.1:{self.port}",
-            "bucket": BUCKET,
-            "access_key": ACCESS_KEY,
-            "secret_key": SECRET_KEY,
-            "folder": str(self.folder),
-            "processes": " ".join(str(p.pid) for p in self.processes),
-        }
 
-    def stop(self):
-        stop([p.pid for p in self.processes], self.folder)
-        for process in self.processes:
-            process.wait()
-
-
-def stop(processes, folder):
-    """It keeps nothing: there is nothing to end in order."""
-    for process in processes:
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def main(command, file):
+def main(made, command, file):
+    """What the command line says, for servers of this class."""
     file = pathlib.Path(file)
     if command == "start":
-        cluster = Cluster()
-        cluster.start()
-        file.write_text("".join(f"{name}={value}\n" for name, value in cluster.described().items()))
+        servers = made()
+        servers.start()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{name}={value}\n" for name, value in servers.described().items()))
     elif command == "stop" and file.exists():
         said = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        stop(map(int, said["processes"].split()), said["folder"])
+        end(map(int, said["processes"].split()), said["folder"])
         file.unlink()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(Cluster, *sys.argv[1:])
