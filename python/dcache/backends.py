@@ -206,6 +206,8 @@ class S3Backend(_Store):
     profile: of the shared files; else AWS_PROFILE, "default".
     ca_file: certificates in PEM to trust instead of the system's; else AWS_CA_BUNDLE.
     expiry_tags: whether records carry the tag that `lifecycle_rules` looks at.
+    lease: how long others wait for a process that computes, at least a second; None: they do not,
+        and compute, too. It costs more requests, on misses.
     max_bytes: the largest record; a number, or text such as "64MB".
     timeout: what a call may wait for it in all. connect_timeout: for connecting, TLS included.
 
@@ -226,6 +228,7 @@ class S3Backend(_Store):
         anonymous=False,
         ca_file=None,
         expiry_tags=True,
+        lease=None,
         max_bytes="64MiB",
         timeout=2,
         connect_timeout=1,
@@ -245,6 +248,7 @@ class S3Backend(_Store):
             "anonymous": bool(anonymous),
             "ca_file": _file("ca_file", ca_file),
             "expiry_tags": bool(expiry_tags),
+            "lease": seconds("lease", lease) if lease else 0,
             "max_bytes": _number("max_bytes", max_bytes, 2**40),
             "timeout": seconds("timeout", timeout),
             "connect_timeout": seconds("connect_timeout", connect_timeout),

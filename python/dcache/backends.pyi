@@ -88,6 +88,7 @@ class S3Backend(_Store):
         anonymous: bool = False,
         ca_file: str | os.PathLike[str] | None = None,
         expiry_tags: bool = True,
+        lease: float | timedelta | str | None = None,
         max_bytes: int | str = "64MiB",
         timeout: float | timedelta | str = 2,
         connect_timeout: float | timedelta | str = 1,

@@ -157,6 +157,29 @@ def test_an_event_loop_asks_for_many_at_once(gateway):
 
 
 @pytest.mark.full
+def test_with_leases_one_computes_and_the_others_wait(gateway):
+    runs = []
+
+    def compute():
+        @dcache(at(gateway, lease="30s"), name="leased")
+        def leased(n):
+            runs.append(n)
+            time.sleep(0.5)
+            return n + 0.25
+
+        return leased(1)
+
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(compute())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [1.25] * 4
+    assert runs == [1]
+
+
+@pytest.mark.full
 def test_many_calls_are_asked_for_side_by_side(gateway):
     @dcache(at(gateway), name="mapped")
     def mapped(n):

@@ -30,11 +30,12 @@ std::shared_ptr<Backend> open_s3(Url url) {
   options.ca_file = url.take("ca_file", "");
   options.expiry_tags = url.take_flag("expiry_tags", options.expiry_tags);
   options.max_bytes = url.take_bytes("max_bytes", options.max_bytes);
+  options.lease = url.take_duration("lease", options.lease);
   options.timeout = url.take_duration("timeout", options.timeout);
   options.connect_timeout = url.take_duration("connect_timeout", options.connect_timeout);
   url.refuse_others(
-      "region, endpoint, session_token, profile, anonymous, ca_file, expiry_tags, max_bytes, "
-      "timeout, connect_timeout");
+      "region, endpoint, session_token, profile, anonymous, ca_file, expiry_tags, lease, "
+      "max_bytes, timeout, connect_timeout");
   return std::make_shared<S3Backend>(std::move(options));
 }
 

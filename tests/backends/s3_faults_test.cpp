@@ -253,6 +253,70 @@ TEST_F(S3Faults, RecordsSayHowLongTheyLastAndMarksDoNot) {
             R"("dcache-days=366", "", ""])");
 }
 
+// --- Leases ---
+
+class S3Leases : public S3Faults {
+ protected:
+  static S3Options leasing(const FaultServer& server) {
+    S3Options options = at(server);
+    options.lease = 1s;
+    return options;
+  }
+  Item ask(S3Backend& backend, Verb verb, const std::string& key, const std::string& value = "",
+           std::uint64_t token = 0) {
+    Item item = item_of(key, value);
+    item.token = token;
+    return run(backend, verb, {item})->items[0];
+  }
+
+  S3Backend one{leasing(server)};
+  S3Backend other{leasing(server)};
+};
+
+TEST_F(S3Leases, AreOffUnlessTheyAreAskedFor) {
+  EXPECT_FALSE(s3.capabilities().leases);
+  EXPECT_TRUE(one.capabilities().leases);
+  EXPECT_THROW(S3Backend({.bucket = "b", .lease = 10ms}), ConfigError);
+}
+
+TEST_F(S3Leases, OfAProcessThatHasDiedAreTakenOver) {
+  EXPECT_EQ(ask(one, Verb::lease, "k").reply, Reply::done);
+  EXPECT_EQ(ask(other, Verb::lease, "k").reply, Reply::busy);
+  std::this_thread::sleep_for(2100ms);  // Whole seconds count.
+  EXPECT_EQ(ask(other, Verb::lease, "k").reply, Reply::done);
+}
+
+TEST_F(S3Leases, LeaveARecordToThoseWhoMayUseIt) {
+  ask(one, Verb::put, "k", "old");
+  const Item watched = ask(one, Verb::watch, "k");
+  EXPECT_EQ(ask(one, Verb::lease, "k", "", watched.token).reply, Reply::done);
+  EXPECT_EQ(ask(s3, Verb::get, "k").value, "old");
+  EXPECT_EQ(ask(one, Verb::fill, "k", "new", watched.token).reply, Reply::done);
+  EXPECT_EQ(ask(s3, Verb::get, "k").value, "new");
+}
+
+TEST_F(S3Leases, AreNoRecordToThoseWithoutLeases) {
+  EXPECT_EQ(ask(one, Verb::lease, "k").reply, Reply::done);
+  EXPECT_EQ(ask(s3, Verb::get, "k").reply, Reply::missing);
+}
+
+TEST_F(S3Leases, TakeOneWriteAndNoReadWhereNobodyElseComputes) {
+  const Item watched = ask(one, Verb::watch, "k");
+  const Item leased = ask(one, Verb::lease, "k", "", watched.token);
+  EXPECT_EQ(ask(one, Verb::fill, "k", "value", leased.token).reply, Reply::done);
+  EXPECT_EQ(count(seen(), "PUT"), 3) << "to watch, to lease, to fill";
+}
+
+TEST_F(S3Leases, SayNothingWithoutConditionalWrites) {
+  server.tell("set conditional no");
+  const Item mine = ask(one, Verb::lease, "k");
+  EXPECT_EQ(mine.reply, Reply::done);
+  EXPECT_EQ(ask(other, Verb::lease, "k").reply, Reply::done);
+  EXPECT_EQ(ask(one, Verb::fill, "k", "value", mine.token).reply, Reply::done);
+  EXPECT_EQ(ask(other, Verb::get, "k").value, "value");
+  EXPECT_EQ(ask(one, Verb::release, "k", "", mine.token).reply, Reply::done);
+}
+
 // --- Many ---
 
 TEST_F(S3Faults, ManyAreErasedInOneRequest) {

@@ -2,6 +2,7 @@
 // The one suite over every backend, a row each, and with every hook.
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -22,6 +23,7 @@ using dcache::testing::backend_checks;
 using dcache::testing::backend_hooks;
 using dcache::testing::BackendHook;
 using dcache::testing::BackendRow;
+using namespace std::chrono_literals;
 
 struct Named {
   std::string name;
@@ -64,13 +66,15 @@ class Forgetful final : public dcache::engine::Backend {
   void check() override {}
 };
 
-Named s3_row(const std::string& server) {
+Named s3_row(const std::string& server, std::chrono::seconds lease) {
   BackendRow row;
-  row.make = [server] {
-    return std::make_shared<dcache::S3Backend>(dcache::test::s3_options(server));
+  row.make = [server, lease] {
+    dcache::S3Options options = dcache::test::s3_options(server);
+    options.lease = lease;
+    return std::make_shared<dcache::S3Backend>(options);
   };
   row.patience = std::chrono::seconds(30);
-  return {"s3_" + server, row};
+  return {"s3_" + server + (lease.count() > 0 ? "_leases" : ""), row};
 }
 
 class Suite : public testing::TestWithParam<std::tuple<Named, BackendHook>> {};
@@ -88,13 +92,13 @@ std::string name_of(const testing::TestParamInfo<Suite::ParamType>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Suite,
-                         testing::Combine(testing::Values(file_row(),
-                                                          redis_row(dcache::test::Flavour::redis),
-                                                          redis_row(dcache::test::Flavour::valkey),
-                                                          s3_row("ceph"), s3_row("swift")),
-                                          testing::ValuesIn(backend_hooks())),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    Backends, Suite,
+    testing::Combine(testing::Values(file_row(), redis_row(dcache::test::Flavour::redis),
+                                     redis_row(dcache::test::Flavour::valkey), s3_row("ceph", 0s),
+                                     s3_row("ceph", 30s), s3_row("swift", 0s)),
+                     testing::ValuesIn(backend_hooks())),
+    name_of);
 
 // Whatever is wrong below a tier, the suite has to see it through each of its hooks.
 TEST(Hooks, HideNothingThatABackendDoesWrong) {

@@ -34,7 +34,7 @@ SETTINGS = {
     "region": "",  # Of the bucket: who signs for another one is sent there.
     "endpoint": "",  # Who asks is sent there, without a region.
     "skew": "0",  # Seconds that this clock is ahead.
-    "conditional": "yes",  # "no": 501 for If-None-Match.
+    "conditional": "yes",  # "no": 501 for conditional writes.
     "tags": "yes",  # "no": 501; "denied": 403.
     "ended": "",  # An access key: ExpiredToken.
     "lifetime": "3600",  # Seconds, of the credentials that are given out.
@@ -186,7 +186,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.refuse(400, "ExpiredToken")
         elif date and abs(self.seconds(date) - self.store.now()) > 900:
             self.refuse(403, "RequestTimeTooSkewed")
-        elif settings["conditional"] == "no" and "If-None-Match" in self.headers:
+        elif settings["conditional"] == "no" and self.condition() != (None, None):
             self.refuse(501, "NotImplemented")
         elif settings["tags"] != "yes" and "x-amz-tagging" in self.headers:
             denied = settings["tags"] == "denied"
@@ -194,6 +194,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             return False
         return True
+
+    def condition(self):
+        return self.headers.get("If-None-Match"), self.headers.get("If-Match")
 
     @staticmethod
     def seconds(date):
@@ -227,9 +230,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def spoil(self, fault):
         body = self.store.objects.get(self.path, b"")
-        tag = hashlib.md5(b"another" if fault == "etag" else body).hexdigest()
         self.send_response_only(200)
-        self.send_header("ETag", f'"{tag}"')
+        self.send_header("ETag", self.tag(b"another" if fault == "etag" else body))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if fault == "truncate":
@@ -251,17 +253,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = objects.get(self.path)
             if body is None:
                 return self.refuse(404, "NoSuchKey")
-            return self.reply(200, body, [("ETag", f'"{hashlib.md5(body).hexdigest()}"')])
+            if "Range" in self.headers:
+                most = int(self.headers["Range"].rpartition("-")[2]) + 1
+                return self.reply(206, body[:most], [("ETag", self.tag(body))])
+            return self.reply(200, body, [("ETag", self.tag(body))])
         with self.store.lock:
             if self.command == "DELETE":
                 objects.pop(self.path, None)
                 status = 204
-            elif self.path in objects and self.headers.get("If-None-Match") == "*":
+            elif not self.holds(objects.get(self.path)):
                 status = 412
             else:
                 objects[self.path] = self.body
                 status = 200
-        return self.refuse(412, "PreconditionFailed") if status == 412 else self.reply(status)
+        if status == 412:
+            return self.refuse(412, "PreconditionFailed")
+        return self.reply(status, b"", [("ETag", self.tag(self.body))])
+
+    @staticmethod
+    def tag(body):
+        return f'"{hashlib.md5(body).hexdigest()}"'
+
+    def holds(self, there):
+        """Whether the condition of a write does."""
+        none, match = self.condition()
+        if none == "*" and there is not None:
+            return False
+        return match is None or (there is not None and match.strip('"') == self.tag(there)[1:-1])
 
     def delete_many(self):
         digest = base64.b64encode(hashlib.md5(self.body).digest()).decode()

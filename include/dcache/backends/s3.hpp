@@ -48,6 +48,11 @@ struct S3Options {
   /// Records carry a tag for `lifecycle_rules`. Given up by itself where the server has no tags, or
   /// does not allow us to set them.
   bool expiry_tags = true;
+  /// How long others wait for a process that computes, >= 1 s; it is not renewed. 0: no leases, and
+  /// no fill is refused because an invalidation came first. With them a miss takes a write and
+  /// maybe a read more, and who waits asks three times a round. A server without conditional writes
+  /// makes them say nothing.
+  std::chrono::nanoseconds lease = std::chrono::seconds(0);
   /// The largest record, > 0.
   std::uint64_t max_bytes = std::uint64_t{64} << 20U;
   /// What a call may wait for it in all, attempts and their pauses together, > 0.

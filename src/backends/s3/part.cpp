@@ -9,7 +9,7 @@
 #include "dcache/error.hpp"
 
 #include "backends/s3/lifecycle.hpp"
-#include "wire/s3_xml.hpp"
+#include "backends/s3/questions.hpp"
 
 namespace dcache::s3 {
 
@@ -24,10 +24,10 @@ using namespace std::chrono_literals;
 
 constexpr int attempts_max = 3;
 constexpr int moves_max = 2;
+constexpr int ways_max = 2;
 constexpr auto first_pause = 50ms;
 // A write that nobody waits for any more: until its end is known.
 constexpr auto grace = 10s;
-constexpr std::size_t batch_max = 1000;
 constexpr std::string_view hash_of_nothing =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -46,11 +46,10 @@ void Journey::begin() {
   const std::size_t items = op_->items.size();
   // Without MD5 a batch cannot be asked for.
   const bool batches = verb_ == Verb::erase && items > 1 && !md5("").empty();
-  const std::size_t size = batches ? batch_max : 1;
+  const std::size_t size = batches ? Batch::size_max : 1;
   std::vector<engine::Ref<Part>> parts;
   for (std::size_t first = 0; first < items; first += size) {
-    parts.push_back(
-        engine::make_ref<Part>(engine::Ref<Journey>(this), first, std::min(size, items - first)));
+    parts.push_back(make_part(engine::Ref<Journey>(this), first, std::min(size, items - first)));
   }
   if (parts.empty()) return finish();
   left_.store(parts.size());
@@ -108,10 +107,6 @@ void Journey::finish() noexcept {
 
 // --- One request ---
 
-bool Part::reads() const noexcept {
-  return journey_->op().verb() == Verb::get || step_ == Step::read_back || step_ == Step::look;
-}
-
 void Part::begin() noexcept {
   try {
     const std::uint64_t most = store().options().max_bytes;
@@ -120,6 +115,7 @@ void Part::begin() noexcept {
                             " bytes; at most " + std::to_string(most) + " are stored (max_bytes)",
                      .reachable = true});
     }
+    if (known()) return;
     store().keyring->ask([self = engine::Ref<Part>(this)](const Keyring::Answer& answer) {
       if (!answer.credentials) return self->failed({.why = answer.trouble}, answer.never);
       self->credentials_ = answer.credentials;
@@ -143,67 +139,57 @@ void Part::send() noexcept {
 }
 
 void Part::compose(const Settings& settings) {
-  const engine::Op& op = journey_->op();
-  const bool is_batch = count_ > 1;
-  const bool adds = op.verb() == Verb::add && step_ == Step::main;
-  if (adds && !store().conditional_writes.load(std::memory_order_relaxed)) step_ = Step::look;
   request.headers.clear();
   request.body = {};
   request.connect_timeout =
       std::chrono::ceil<std::chrono::milliseconds>(store().options().connect_timeout);
   request.ca_file = settings.ca_file;
   request.reply_max = static_cast<std::size_t>(store().options().max_bytes);
-  request.deadline = bounded(op.deadline());
+  request.deadline = bounded(op().deadline());
+  query_ = {};
   conditional_ = tagged_ = false;
-  if (is_batch) {
-    write_batch(settings);
-  } else if (reads()) {
-    request.method = "GET";
-  } else if (op.verb() == Verb::erase) {
-    request.method = "DELETE";
-  } else {
-    write_one(adds && step_ == Step::main);
-  }
-  if (!reads()) request.deadline += grace;
+  ask(settings);
+  if (request.method != "GET") request.deadline += grace;
   sign(settings, store().region(settings));
 }
 
+void Part::get(std::string_view range) {
+  request.method = "GET";
+  if (!range.empty()) request.headers.push_back({"Range", std::string(range)});
+}
+
+void Part::erase() { request.method = "DELETE"; }
+
+void Part::put(std::string_view body, const sigv4::Field& condition, engine::WallTime expires) {
+  request.method = "PUT";
+  request.body = body;
+  conditional_ = !condition.name.empty();
+  if (conditional_) request.headers.push_back(condition);
+  const unsigned days = days_until(expires, engine::wall_now());
+  tagged_ = days != 0 && !without_tags_ && store().tags.load(std::memory_order_relaxed);
+  if (!tagged_) return;
+  request.headers.push_back({"x-amz-tagging", std::string(days_tag) + '=' + std::to_string(days)});
+}
+
+void Part::post(std::string_view query, std::string_view body) {
+  request.method = "POST";
+  request.body = body;
+  query_ = query;
+  request.headers.push_back({"Content-MD5", base64(md5(body))});
+}
+
 void Part::sign(const Settings& settings, const std::string& region) {
-  const bool is_batch = count_ > 1;
-  const Place place = place_of(settings, region, is_batch ? std::string_view() : item().key);
-  const std::string_view query = is_batch ? "delete=" : "";
+  const Place place = place_of(settings, region, query_.empty() ? item().key : std::string_view());
   request.url = place.base + place.path;
-  if (!query.empty()) request.url.append("?").append(query);
+  if (!query_.empty()) request.url.append("?").append(query_);
   if (credentials_->anonymous) return;
   // Over TLS the bytes are safe on their way: hashing them would take longer than sending them.
   const std::string hash = place.https            ? std::string(unsigned_payload)
                            : request.body.empty() ? std::string(hash_of_nothing)
                                                   : sha256_hex(request.body);
   request.headers.push_back({"host", place.host});
-  store().signer.sign({request.method, place.path, query, hash, region, store().unix_seconds()},
+  store().signer.sign({request.method, place.path, query_, hash, region, store().unix_seconds()},
                       *credentials_, request.headers);
-}
-
-void Part::write_one(bool if_absent) {
-  request.method = "PUT";
-  request.body = item().value;
-  conditional_ = if_absent;
-  if (if_absent) request.headers.push_back({"If-None-Match", "*"});
-  const unsigned days = days_until(item().expires, engine::wall_now());
-  tagged_ = days != 0 && !without_tags_ && store().tags.load(std::memory_order_relaxed);
-  if (!tagged_) return;
-  request.headers.push_back({"x-amz-tagging", std::string(days_tag) + '=' + std::to_string(days)});
-}
-
-void Part::write_batch(const Settings& settings) {
-  std::vector<std::string> keys;
-  keys.reserve(count_);
-  const std::vector<Item>& items = journey_->op().items;
-  for (std::size_t i = 0; i < count_; ++i) keys.push_back(settings.prefix + items[first_ + i].key);
-  batch_ = xml::delete_objects(keys);
-  request.method = "POST";
-  request.body = batch_;
-  request.headers.push_back({"Content-MD5", base64(md5(batch_))});
 }
 
 void Part::ended() noexcept {
@@ -214,15 +200,19 @@ void Part::ended() noexcept {
   }
 }
 
-// Each of these ends the part or sends it once more, and is the last to touch it.
 void Part::act(Verdict verdict) {
   switch (verdict.meaning) {
     case Meaning::done:
-      return count_ > 1 ? take_batch() : take();
+      // It was the tags that were in the way.
+      if (without_tags_) store().tags.store(false, std::memory_order_relaxed);
+      store().retries.worked(attempts_ != 0);
+      return done();
     case Meaning::missing:
-      return not_there();
+      store().retries.worked(attempts_ != 0);
+      return missing();
     case Meaning::exists:
-      return conditional_ ? go_on(Step::read_back) : failed({.why = "412", .reachable = true});
+      store().retries.worked(attempts_ != 0);
+      return exists();
     case Meaning::again:
       return again(verdict);
     case Meaning::elsewhere:
@@ -244,69 +234,25 @@ void Part::act(Verdict verdict) {
   }
 }
 
-void Part::take() {
-  store().retries.worked(attempts_ != 0);
-  if (!reads()) {
-    // It was the tags that were in the way.
-    if (without_tags_) store().tags.store(false, std::memory_order_relaxed);
-    return step_ == Step::write ? go_on(Step::read_back) : answered(Reply::done);
-  }
-  if (!is_intact(reply)) {
-    return again({Meaning::again, "the body is not what its ETag says", "", true});
-  }
-  // `add`, without conditional writes: what is there may be ours.
-  const bool ours =
-      step_ == Step::read_back && !store().conditional_writes && reply.body == item().value;
-  item().value = std::move(reply.body);
-  answered(ours ? Reply::done : Reply::found);
-}
-
-void Part::take_batch() {
-  const auto errors = xml::parts(reply.body, "Error");
-  for (const std::string_view error : errors) {
-    const std::string code = xml::text_of(error, "Code").value_or("");
-    if (code == "NoSuchKey") continue;
-    return again(
-        {Meaning::again, code + ": " + xml::text_of(error, "Message").value_or(""), "", true});
-  }
-  store().retries.worked(attempts_ != 0);
-  answered(Reply::done);
-}
-
-void Part::not_there() {
-  const Verb verb = journey_->op().verb();
-  if (verb == Verb::get || verb == Verb::erase) {
-    store().retries.worked(attempts_ != 0);
-    return answered(Reply::missing);
-  }
-  if (step_ == Step::look) return go_on(Step::write);
-  if (step_ == Step::read_back) {  // Erased since.
-    return ++moves_ > moves_max ? failed({.why = "it comes and goes", .reachable = true})
-                                : go_on(Step::main);
-  }
-  failed({.meaning = Meaning::denied, .why = "404", .reachable = false});
-}
-
-void Part::go_on(Step step) {
-  step_ = step;
-  send();
-}
-
 void Part::again(const Verdict& verdict) {
-  const engine::Op& op = journey_->op();
   const double most = std::min<double>(1, 0.05 * (1 << attempts_));
   const auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(
       std::chrono::duration<double>(most * engine::random_fraction()));
   const SteadyMoment next = steady_now() + pause;
-  const bool may = ++attempts_ < attempts_max && !op.abandoned() &&
-                   next + first_pause < op.deadline() && store().retries.take();
+  const bool may = ++attempts_ < attempts_max && !op().abandoned() &&
+                   next + first_pause < op().deadline() && store().retries.take();
   if (!may) return failed(verdict);
   request.not_before = next;
   send();
 }
 
-void Part::once_more(bool& done, const Verdict& verdict) {
-  if (std::exchange(done, true)) return failed(verdict);
+void Part::another_way(const Verdict& verdict) {
+  if (++ways_ > ways_max) return failed(verdict);
+  send();
+}
+
+void Part::once_more(bool& before, const Verdict& verdict) {
+  if (std::exchange(before, true)) return failed(verdict);
   send();
 }
 
@@ -319,13 +265,13 @@ void Part::not_known(const Verdict& verdict) {
   }
   if (verdict.meaning == Meaning::unsupported && conditional_) {
     store().conditional_writes.store(false, std::memory_order_relaxed);
-    return go_on(Step::look);
+    return unconditional();
   }
   failed(verdict);
 }
 
 void Part::answered(Reply reply_of_items) {
-  std::vector<Item>& items = journey_->op().items;
+  std::vector<Item>& items = op().items;
   for (std::size_t i = 0; i < count_; ++i) items[first_ + i].reply = reply_of_items;
   journey_->part_ended();
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// An operation on its way to S3: a request for each item, or for many keys to erase at once.
+/// An operation on its way to S3: what its parts have in common, whatever they ask. Each is an HTTP
+/// exchange that is signed, sent, judged and maybe sent again.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dcache/engine/lock.hpp"
@@ -28,7 +30,7 @@ class Journey final : public engine::Counted, public engine::Carrier {
       : store_(std::move(store)), op_(op), verb_(op->verb()), strict_(strict) {}
 
   Store& store() const noexcept { return *store_; }
-  /// REQUIRES, as `begin`: a part has not ended.
+  /// REQUIRES: a part has not ended.
   engine::Op& op() const noexcept { return *op_; }
   void begin();
 
@@ -57,50 +59,71 @@ class Journey final : public engine::Counted, public engine::Carrier {
   bool never_ = false;
 };
 
-class Part final : public http::Exchange {
+class Part : public http::Exchange {
  public:
-  /// Of `count` items; more than one to erase only.
+  /// Of `count` items, from the first on.
   Part(engine::Ref<Journey> journey, std::size_t first, std::size_t count)
       : journey_(std::move(journey)), first_(first), count_(count) {}
 
   void begin() noexcept;
-  void ended() noexcept override;
+  void ended() noexcept final;
 
- private:
-  // `add` where the server has no conditional writes: look, write, and look what has come of it.
-  enum class Step : std::uint8_t { main, read_back, look, write };
+ protected:
+  // Answered without a question.
+  virtual bool known() { return false; }
+  // What is asked, by the means below. Once for each attempt.
+  virtual void ask(const Settings& settings) = 0;
+  // What came of it. Each ends the part, or sends it once more, and is the last to touch it.
+  virtual void done() = 0;
+  virtual void missing() = 0;
+  virtual void exists() = 0;
+  // The server has no conditional writes.
+  virtual void unconditional() = 0;
 
   engine::Item& item() const noexcept { return journey_->op().items[first_]; }
+  engine::Op& op() const noexcept { return journey_->op(); }
   Store& store() const noexcept { return journey_->store(); }
-  bool reads() const noexcept;
+  std::size_t first() const noexcept { return first_; }
+  std::size_t count() const noexcept { return count_; }
+
+  // --- Asking ---
+
+  // For the item's object. `range`: only its first bytes.
+  void get(std::string_view range = {});
+  void erase();
+  // `condition`: the name and the value of a header; none if the name is empty. `expires`: when the
+  // object may be dropped.
+  void put(std::string_view body, const sigv4::Field& condition, engine::WallTime expires);
+  // For the bucket, not for an object.
+  void post(std::string_view query, std::string_view body);
+
+  // --- Ending, or not ---
 
   void send() noexcept;
-  void compose(const Settings& settings);
-  void sign(const Settings& settings, const std::string& region);
-  void write_one(bool if_absent);
-  void write_batch(const Settings& settings);
-
-  void act(Verdict verdict);
-  void take();
-  void take_batch();
-  void not_there();
-  void go_on(Step step);
+  // Another attempt, unless there have been enough.
   void again(const Verdict& verdict);
-  void once_more(bool& done, const Verdict& verdict);
-  void not_known(const Verdict& verdict);
+  // Another way to the same end: at most twice, for objects come and go.
+  void another_way(const Verdict& verdict);
   void answered(engine::Reply reply);
   void failed(const Verdict& verdict, bool never = false);
+
+ private:
+  void compose(const Settings& settings);
+  void sign(const Settings& settings, const std::string& region);
+  void act(Verdict verdict);
+  void once_more(bool& before, const Verdict& verdict);
+  void not_known(const Verdict& verdict);
 
   const engine::Ref<Journey> journey_;
   const std::size_t first_;
   const std::size_t count_;
-  Step step_ = Step::main;
   std::shared_ptr<const Credentials> credentials_;
-  std::string batch_;
-  int attempts_ = 0;
-  int moves_ = 0;
-  bool conditional_ = false;  // Of the request at hand, as the next.
+  std::string_view query_;  // As all of these: of the request at hand.
+  bool conditional_ = false;
   bool tagged_ = false;
+  int attempts_ = 0;
+  int ways_ = 0;
+  int moves_ = 0;
   bool without_tags_ = false;
   bool set_right_ = false;  // Our clock.
   bool renewed_ = false;    // The credentials.

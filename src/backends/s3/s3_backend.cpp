@@ -19,7 +19,8 @@ S3Backend::~S3Backend() = default;
 std::string S3Backend::name() const { return store_->name(); }
 
 engine::Capabilities S3Backend::capabilities() const noexcept {
-  return {.shared = true, .local = false, .adds = true};
+  const bool leases = store_->options().lease.count() > 0;
+  return {.shared = true, .local = false, .adds = true, .leases = leases};
 }
 
 void S3Backend::submit(const engine::Ref<engine::Op>& op) noexcept { store_->submit(op); }

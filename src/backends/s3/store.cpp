@@ -38,6 +38,9 @@ void check_options(const S3Options& options) {
   }
   if (options.timeout.count() <= 0) refuse("timeout is not above zero");
   if (options.connect_timeout.count() <= 0) refuse("connect_timeout is not above zero");
+  if (options.lease.count() != 0 && options.lease < std::chrono::seconds(1)) {
+    refuse("lease is less than a second; expected that at least, or 0 for none");
+  }
   if (options.max_bytes == 0) refuse("max_bytes is 0; expected at least 1");
 }
 
@@ -93,10 +96,7 @@ void Store::submit(const Ref<Op>& op) noexcept { begin(op, false); }
 
 void Store::begin(const Ref<Op>& op, bool strict) noexcept {
   if (closed_.load(std::memory_order_acquire)) return op->fail(name() + " is closed");
-  const Verb verb = op->verb();
-  const bool known =
-      verb == Verb::get || verb == Verb::put || verb == Verb::erase || verb == Verb::add;
-  if (!known) return op->fail(name() + " has no leases", true);
+  if (!knows(op->verb())) return op->fail(name() + " has no leases", true);
   try {
     settings();
     const auto journey = engine::make_ref<Journey>(shared_from_this(), op, strict);
@@ -107,6 +107,24 @@ void Store::begin(const Ref<Op>& op, bool strict) noexcept {
   } catch (const std::exception& error) {
     op->fail(error.what(), true);
   }
+}
+
+bool Store::knows(Verb verb) const noexcept {
+  switch (verb) {
+    case Verb::get:
+    case Verb::put:
+    case Verb::erase:
+    case Verb::add:
+      return true;
+    case Verb::watch:
+    case Verb::lease:
+    case Verb::fill:
+    case Verb::release:
+      return options_.lease.count() > 0;
+    case Verb::await:
+      return false;
+  }
+  return false;
 }
 
 void Store::check() {

@@ -15,6 +15,7 @@
 
 #include "backends/s3/http.hpp"
 #include "backends/s3/keyring.hpp"
+#include "backends/s3/placeholder.hpp"
 #include "backends/s3/settings.hpp"
 #include "backends/s3/signer.hpp"
 
@@ -73,6 +74,7 @@ class Store : public std::enable_shared_from_this<Store> {
   bool learn_time(std::string_view date) noexcept;
 
   http::Client client;
+  Tokens tokens;
   Signer signer{"s3"};
   RetryBudget retries;
   std::shared_ptr<Keyring> keyring;
@@ -81,6 +83,7 @@ class Store : public std::enable_shared_from_this<Store> {
   std::atomic<bool> tags;
 
  private:
+  bool knows(engine::Verb verb) const noexcept;
   void begin(const engine::Ref<engine::Op>& op, bool strict) noexcept;
 
   const S3Options options_;
