@@ -484,6 +484,12 @@ def test_arrays_are_keyed_by_type_shape_and_items():
     assert canonical_bytes(square) == canonical_bytes(numpy.array([[0, 9, 1], [2, 9, 3.0]])[:, ::2])
 
 
+def test_one_type_of_numpy_under_two_names_is_one():
+    assert numpy.dtype("q") == numpy.dtype("l")
+    assert canonical_bytes(numpy.longlong(1)) == canonical_bytes(numpy.int64(1))
+    assert canonical_bytes(numpy.array([1], "q")) == canonical_bytes(numpy.array([1], "l"))
+
+
 # --- The same bytes in every version, and from C++ (tests/contract/golden_test.cpp) ---
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "tests" / "golden" / "keys.txt"
