@@ -7,7 +7,7 @@ Nothing here runs in a call. What is imported here is paid by every `import dcac
 import sys
 
 from ._engine import ConfigError, Function, UsageError
-from ._options import MAXSIZE, engine_options, is_mapping
+from ._options import MAXSIZE, engine_options, is_mapping, is_memory_url
 from .backends import Backend, Base, FileBackend, InMemoryBackend, _Store
 
 # As `functools.WRAPPER_ASSIGNMENTS`, whose import would cost as much as all the rest of ours.
@@ -197,7 +197,7 @@ def _split(backend, multiple, of_tiers, options):
     near = None
     if isinstance(tiers[0], InMemoryBackend):
         near = tiers.pop(0)
-    elif tiers[0] == "memory:":
+    elif is_memory_url(tiers[0]):
         tiers.pop(0)
         near = InMemoryBackend()
     if not tiers:

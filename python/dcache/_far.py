@@ -11,6 +11,7 @@ import weakref
 
 from . import _engine, _identity
 from ._engine import ConfigError, UnkeyableError, UnstorableError, UsageError
+from ._options import is_memory_url
 from ._tiers import Tiers, bytes_of
 from .backends import InMemoryBackend
 
@@ -50,14 +51,14 @@ def configure(backends):
 
 
 def _is_memory(backend):
-    return backend == "memory:" or isinstance(backend, InMemoryBackend)
+    return is_memory_url(backend) or isinstance(backend, InMemoryBackend)
 
 
 def _default_tiers():
     if _configured is not None:
         return _configured or None
     url = os.environ.get("DCACHE_URL")
-    if not url or url == "memory:":
+    if not url or is_memory_url(url):
         return None
     if url not in _of_environment:
         _of_environment[url] = Tiers([url], near=True)

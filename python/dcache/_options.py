@@ -176,6 +176,11 @@ def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def is_memory_url(backend):
+    """Whether it is the URL of the near tier."""
+    return isinstance(backend, str) and backend.lower() == "memory:"
+
+
 def is_mapping(backend):
     """Whether it may be a mapping of text to bytes."""
     return (

@@ -101,7 +101,7 @@ def _described(tier):
 
 
 def _open(url):
-    scheme = url.partition(":")[0]
+    scheme = url.partition(":")[0].lower()
     if ":" in url and scheme not in _engine.known_schemes():
         import importlib.metadata
 

@@ -1018,6 +1018,17 @@ def test_files_mappings_and_urls_pass_the_suite(tmp_path):
     check_backend(lambda: f"file://{tmp_path}/url")
 
 
+def test_the_case_of_a_scheme_does_not_count(tmp_path, default_tiers):
+    f, _ = counted(dcache(f"FILE://{tmp_path}/Cache", name="capitals"))
+    f(1)
+    g, _ = counted(dcache(f"file://{tmp_path}/Cache", name="capitals"))
+    assert g.peek(1) == {"n": 1}
+    h, _ = counted(dcache("MEMORY:"))
+    assert h.stats()["tiers"] == []
+    assert h(1) is h(1)
+    configure("Memory:")
+
+
 def test_the_suite_says_what_a_backend_does_wrong():
     class Forgetful(Store):
         def put(self, key, value, expires):

@@ -37,11 +37,8 @@ std::string_view take_until(std::string_view& text, char mark) {
   return part;
 }
 
-bool is_scheme(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '+' ||
-           letter == '-' || letter == '.';
-  });
+char lowered(char letter) noexcept {
+  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
 }
 
 // A '/' or a '?' in a login ends it too early. What was read is wrong then, and shown nowhere: it
@@ -77,18 +74,29 @@ void parse_authority(std::string_view text, Url& url) {
 
 }  // namespace
 
+std::string scheme_of(std::string_view url) {
+  std::string scheme(url.substr(0, std::min(url.find(':'), url.size())));
+  if (scheme.size() == url.size()) return "";
+  std::transform(scheme.begin(), scheme.end(), scheme.begin(), lowered);
+  const bool is_one = std::all_of(scheme.begin(), scheme.end(), [](char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '+' ||
+           letter == '-' || letter == '.';
+  });
+  return is_one ? scheme : "";
+}
+
 Url Url::parse(std::string_view text) {
   Url url;
-  url.whole_ = text;
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
+  url.scheme = scheme_of(text);
+  const std::size_t colon = url.scheme.size();
+  if (url.scheme.empty()) {
     throw ConfigError(
         "dcache: expected a URL such as file:///var/cache/app or memory:, and got one without a "
         "scheme: \"" +
         std::string(text.find('@') == std::string_view::npos ? text : "...") + '"');
   }
-  url.scheme = text.substr(0, colon);
   std::string_view rest = text.substr(colon + 1);
+  url.whole_ = (url.scheme + ':').append(rest);
   std::string_view hierarchy = take_until(rest, '?');
   if (hierarchy.starts_with("//")) {
     hierarchy.remove_prefix(2);

@@ -13,7 +13,9 @@
 namespace dcache {
 namespace {
 
-bool is_memory(const CacheTier& tier) { return !tier.backend && tier.url.starts_with("memory:"); }
+bool is_memory(const CacheTier& tier) {
+  return !tier.backend && engine::scheme_of(tier.url) == "memory";
+}
 
 // Never destroyed: threads may call while the process ends.
 struct Application {
@@ -91,7 +93,7 @@ Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
     }
     far.push_back(far_tier(std::move(tiers[at])));
   }
-  if (near_ && tiers.front().url != "memory:") {
+  if (near_ && tiers.front().url.size() != std::string_view("memory:").size()) {
     throw ConfigError("dcache: " + tiers.front().url +
                       " has options; in C++ each function says its own: max_entries, max_weight");
   }

@@ -114,6 +114,17 @@ TEST(Urls, AreTakenApart) {
   EXPECT_EQ(url.text().find("cret"), std::string::npos);
 }
 
+TEST(Urls, HaveSchemesWhoseCaseDoesNotCount) {
+  EXPECT_EQ(dcache::engine::Url::parse("ReDIS://Host/0").scheme, "redis");
+  EXPECT_EQ(dcache::engine::Url::parse("ReDIS://Host/0").host, "Host");
+  EXPECT_NE(open_backend("FILE:///nowhere/Cache")->name().find("/nowhere/Cache"),
+            std::string::npos);
+  EXPECT_NE(open_backend("REDIS+UNIX:///run/redis.sock"), nullptr);
+  const auto f = dcache::Cache("Memory:").memoize("f", [](int n) { return n; });
+  EXPECT_EQ(f(1), 1);
+  EXPECT_TRUE(f.far_stats().empty());
+}
+
 TEST(Urls, NeverPutASecretIntoAMessage) {
   for (const char* text :
        {"me:secret@host/0", "nowhere://me:secret@host/0", "file://me:secret@/x?y=1",

@@ -18,7 +18,7 @@ namespace dcache::engine {
 
 /// The parts of a URL, percent-escapes undone.
 struct Url {
-  std::string scheme;
+  std::string scheme;  ///< In lower case; that of a URL does not count (RFC 3986, section 3.1).
   std::string user;
   std::string password;
   std::string host;
@@ -28,7 +28,7 @@ struct Url {
 
   /// Throws ConfigError for what is no URL; the message does not have the password.
   static Url parse(std::string_view text);
-  /// All of it, as it was given: not for messages.
+  /// All of it, as it was given but for the case of the scheme: not for messages.
   const std::string& whole() const noexcept { return whole_; }
   /// For messages: without user and password.
   std::string text() const;
@@ -49,6 +49,9 @@ struct Url {
  private:
   std::string whole_;
 };
+
+/// The scheme of a URL in lower case; empty: it has none.
+std::string scheme_of(std::string_view url);
 
 /// Makes the backend that a URL names, without I/O. Throws ConfigError.
 using Opener = std::function<std::shared_ptr<Backend>(Url url)>;
