@@ -6,6 +6,7 @@
 #include "far.hpp"
 #include "function.hpp"
 #include "miss.hpp"
+#include "mode.hpp"
 
 namespace dcache::python {
 
@@ -75,6 +76,33 @@ void Function::keep_found(const Call& call, PyObject* result, const engine::Reco
   table_->store(call.question(), call.make_key(), result,
                 engine::suspected(terms, far.near_ttl, options_.freshness.stale_for, after),
                 detached, false);
+}
+
+void Function::store(const Call& call, PyObject* result, const std::atomic<bool>* detached,
+                     bool absent, FarFlight* far, bool blind) {
+  if (!options_.keeps && far == nullptr) return;
+  if (far != nullptr && far->served_stale()) {  // Nobody tries again for a moment.
+    if (options_.keeps) pause(call.question());
+    return;
+  }
+  const std::uint64_t version = table_->version();
+  const std::optional<Life> life = life_of(result);
+  if (!life) {
+    if (!blind || (detached != nullptr && *detached)) return;
+    if (far != nullptr && far_mode().writes) drive(far->erase());
+    table_->erase(call.question());
+    return;
+  }
+  bool went_far = false;
+  if (far != nullptr) {
+    if (auto walk = far->store(result, *life, detached, false)) {
+      drive(std::move(*walk));
+      went_far = far->stored();
+    }
+    if (far->refused()) return;
+  }
+  absent = absent && version == table_->version();  // Nobody's code has stored it meanwhile.
+  store_near(call, result, *life, detached, absent, went_far);
 }
 
 void Function::refresh_found(const Call& call) {

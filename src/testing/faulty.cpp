@@ -98,17 +98,11 @@ engine::Capabilities Faulty::capabilities() const noexcept {
 Faulty::Fault Faulty::next(Verb verb) noexcept {
   // Mixed twice: multiples of one number follow each other too evenly.
   const std::uint64_t number = engine::mix(++asked_, engine::hash_secret);
-  const std::uint64_t chance = engine::mix(number ^ engine::hash_secret, another_secret) >> 16U;
+  const std::uint64_t chance = engine::mix(number, another_secret) >> 16U;
   if (chance % 5 != 0) return Fault::none;
-  const bool reads = verb == Verb::get;
-  switch (chance / 5 % 3) {
-    case 0:
-      return reads ? Fault::late : Fault::answer_lost;
-    case 1:
-      return reads ? Fault::damaged : Fault::lost;
-    default:
-      return Fault::lost;
-  }
+  const std::uint64_t kind = chance / 5 % 12;
+  if (verb != Verb::get) return kind < 6 ? Fault::lost : Fault::answer_lost;
+  return kind == 0 ? Fault::late : kind < 6 ? Fault::damaged : Fault::lost;
 }
 
 void Faulty::submit(const Ref<Op>& op) noexcept {
