@@ -11,6 +11,8 @@ namespace dcache::files {
 namespace {
 
 constexpr std::chrono::milliseconds patience{250};
+// Of threads of this process, which do not stop in the middle: a busy machine takes its time.
+constexpr std::chrono::seconds own_patience{5};
 
 std::uint64_t hash_of(std::string_view key) { return engine::checksum({key}); }
 
@@ -27,15 +29,13 @@ fs::Error Leases::in_group(
     std::uint64_t hash,
     const std::function<fs::Error(std::uint64_t at, std::uint64_t number)>& run) {
   const std::uint64_t at = hash % groups * sizeof(std::uint64_t);
-  std::unique_lock own(threads_[hash % threads_.size()], std::defer_lock);
-  const auto take = [&]() -> fs::Error {
-    return own.owns_lock() || own.try_lock() ? locks_.try_lock(at) : EAGAIN;
-  };
+  const std::unique_lock own(threads_[hash % threads_.size()], own_patience);
+  if (!own.owns_lock()) return ETIMEDOUT;
   const auto give_up = std::chrono::steady_clock::now() + patience;
-  fs::Error error = take();
+  fs::Error error = locks_.try_lock(at);
   while (error == EAGAIN && std::chrono::steady_clock::now() < give_up) {
     std::this_thread::sleep_for(std::chrono::microseconds(100));
-    error = take();
+    error = locks_.try_lock(at);
   }
   if (error != 0) return error == EAGAIN ? ETIMEDOUT : error;
   std::uint64_t number = 0;

@@ -31,8 +31,8 @@ class Leases {
   void release(std::string_view key, std::uint64_t token);
 
   /// Runs `change` if the token is alive (ESTALE: it is not), with no other change of the key's
-  /// group at the same time, in any process. Waits at most a quarter of a second for one that
-  /// stopped in the middle (ETIMEDOUT).
+  /// group at the same time, in any process. Waits at most a quarter of a second for a process that
+  /// stopped in the middle, and five for threads of its own (ETIMEDOUT).
   /// `kills`: the other tokens of the key are dead then.
   fs::Error if_alive(std::string_view key, std::uint64_t token, bool kills,
                      const std::function<fs::Error()>& change);
@@ -47,7 +47,7 @@ class Leases {
                      const std::function<fs::Error(std::uint64_t at, std::uint64_t number)>& run);
 
   const fs::LockFile& locks_;
-  std::array<std::mutex, 64> threads_;  // Of this process: its locks are one for all of them.
+  std::array<std::timed_mutex, 64> threads_;  // Of this process: its locks are one for all of them.
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, unsigned> held_;  // Bytes, and how often. Guarded by mutex_.
 };
