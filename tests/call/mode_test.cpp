@@ -233,7 +233,7 @@ TEST_F(Modes, ConfigureGivesFarTiersToFunctionsThatAreThereAlready) {
   const auto near = std::make_shared<Store>("near"), far = std::make_shared<Store>("far");
   const auto f = dcache::memoize("f", body());
   const auto unnamed = dcache::memoize(body());
-  const auto own = Cache({"memory:"}).memoize("own", body());
+  const auto own = Cache("memory:").memoize("own", body());
   EXPECT_EQ(f(1), 11);
   configure({.tiers = {near, far}});
   EXPECT_EQ(f(1), 11);  // Memory has it.
