@@ -40,8 +40,9 @@ class PlainStream final : public Stream {
     msghdr message{};
     message.msg_iov = vectors.data();
     message.msg_iovlen = count;
-    // The sanitizers look at the bytes when they have been sent: by then somebody else may have read
-    // the reply, and their owner gone on. So they are told intercept_send=0 (CMakePresets.json).
+    // The sanitizers look at the bytes when they have been sent: by then somebody else may have
+    // read the reply, and their owner gone on. So they are told intercept_send=0
+    // (CMakePresets.json).
     Step result = step(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | MSG_DONTWAIT));
     result.wants_write = result.state == Step::State::blocked;
     return result;

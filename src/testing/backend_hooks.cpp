@@ -43,10 +43,10 @@ std::shared_ptr<engine::Backend> tier(const std::string& name, const Around& aro
   engine::ChainOptions chain;
   chain.secret = around.secret;
   chain.compress_from = around.compress_from;
-  return std::make_shared<TierFace>("suite, " + name, std::move(tier), std::move(chain));
+  return std::make_shared<TierFace>("suite, " + name, tier, std::move(chain));
 }
 
-BackendHook hook(std::string name, Around around) {
+BackendHook hook(const std::string& name, Around around) {
   return {name, [name, around](const BackendRow& row) {
             BackendRow changed = row;
             changed.make = [name, around, row] { return tier(name, around, row); };

@@ -62,7 +62,7 @@ class Asked {
     items[0].value = std::move(value);
     items[0].token = token;
     items[0].expires = expires;
-    return all(verb, std::move(items))[0];
+    return all(verb, items)[0];
   }
   void put(const std::string& key, const std::string& value) const {
     expect(one(Verb::put, key, value).reply == Reply::done, "put was not `done`");

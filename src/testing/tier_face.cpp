@@ -68,7 +68,8 @@ Capabilities around(const engine::TierOptions& tier) {
 
 }  // namespace
 
-TierFace::TierFace(std::string name, engine::TierOptions tier, engine::ChainOptions chain)
+TierFace::TierFace(const std::string& name, const engine::TierOptions& tier,
+                   engine::ChainOptions chain)
     : backend_(tier.backend),
       can_(around(tier)),
       chain_(std::make_shared<engine::Chain>(std::vector{tier}, std::move(chain))),
@@ -119,9 +120,15 @@ TierFace::Call TierFace::call(const Item& item) const {
   return std::make_unique<FarCall>(function_, function_->key(arguments));
 }
 
-void TierFace::get(Op& op) const {
+std::vector<TierFace::Call> TierFace::calls_of(const Op& op) const {
   std::vector<Call> calls;
+  calls.reserve(op.items.size());
   for (const Item& item : op.items) calls.push_back(call(item));
+  return calls;
+}
+
+void TierFace::get(Op& op) const {
+  std::vector<Call> calls = calls_of(op);
   together(calls, [&](FarCall& call, std::size_t i) {
     Item& item = op.items[i];
     item.reply = Reply::missing;
@@ -139,8 +146,7 @@ void TierFace::get(Op& op) const {
 }
 
 void TierFace::put(Op& op) const {
-  std::vector<Call> calls;
-  for (const Item& item : op.items) calls.push_back(call(item));
+  std::vector<Call> calls = calls_of(op);
   together(calls, [](FarCall& call, std::size_t) { return call.look(without_reading(false)); });
   Reply not_stored = Reply::done;  // By a tier that is not written to.
   try {

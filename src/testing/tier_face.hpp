@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "dcache/engine/tiers.hpp"
 
@@ -20,7 +21,7 @@ namespace dcache::testing {
 class TierFace final : public engine::Backend {
  public:
   /// Throws what `Chain` throws. `name`: a function's, so that nothing else has its keys.
-  TierFace(std::string name, engine::TierOptions tier, engine::ChainOptions chain);
+  TierFace(const std::string& name, const engine::TierOptions& tier, engine::ChainOptions chain);
 
   std::string name() const override;
   engine::Capabilities capabilities() const noexcept override { return can_; }
@@ -39,6 +40,7 @@ class TierFace final : public engine::Backend {
   void fill(engine::Item& item);
   void release(engine::Item& item);
   Call call(const engine::Item& item) const;
+  std::vector<Call> calls_of(const engine::Op& op) const;
   Call take(std::uint64_t token);
 
   const std::shared_ptr<engine::Backend> backend_;

@@ -31,11 +31,13 @@ using dcache::test::Folder;
 using dcache::test::Store;
 
 class Modes : public testing::Test {
+ public:
+  Modes(const Modes&) = delete;
+  Modes& operator=(const Modes&) = delete;
+
  protected:
   Modes() { configure({.tiers = {"memory:"}, .mode = Mode::normal}); }
   ~Modes() override { configure({.tiers = {"memory:"}, .mode = Mode::normal}); }
-  Modes(const Modes&) = delete;
-  Modes& operator=(const Modes&) = delete;
 
   std::function<int(int)> body() {
     return [this](int n) {
