@@ -14,8 +14,6 @@
 namespace dcache::engine {
 namespace {
 
-SteadyMoment steady_now() noexcept { return std::chrono::steady_clock::now(); }
-
 // As people say it, by the wall clock that records carry.
 std::string span(WallTime microseconds) {
   constexpr WallTime second = 1'000'000;
@@ -51,6 +49,7 @@ FarCall::FarCall(std::shared_ptr<FarFunction> function, FarKey key)
 FarCall::~FarCall() {
   for (std::size_t at = 0; at < seen_.size(); ++at) {
     if (!seen_[at].has_lease) continue;
+    look_at_clock();
     const Ref<Op> op = ask(at, Verb::release);
     tier(at).backend().submit(op);
   }
@@ -75,7 +74,7 @@ std::optional<std::size_t> FarCall::leasing_tier() const noexcept {
 }
 
 Completed FarCall::submitted(std::size_t at, const Ref<Op>& op, Late* late) {
-  seen_[at].began = steady_now();
+  seen_[at].began = now_;
   if (batch_ != nullptr) {
     batch_->submit(tier(at).backend(), tier(at).can.batches, op);
   } else {
@@ -86,16 +85,16 @@ Completed FarCall::submitted(std::size_t at, const Ref<Op>& op, Late* late) {
 }
 
 bool FarCall::settle(std::size_t at, const Op& op) {
-  const Duration took = steady_now() - seen_[at].began;
+  look_at_clock();
+  const Duration took = now_ - seen_[at].began;
   seen_[at].budget -= std::min(took, seen_[at].budget);
-  if (tier(at).settle(op, function_->chain().options_)) return true;
+  if (tier(at).settle(op, function_->chain().options_, now_)) return true;
   say(at, op.completed() ? "failed: " + op.trouble() : "no answer in time");
   return false;
 }
 
 Ref<Op> FarCall::ask(std::size_t at, Verb verb) {
-  const SteadyMoment deadline =
-      tier(at).can.local ? SteadyMoment::max() : steady_now() + seen_[at].budget;
+  const SteadyMoment deadline = tier(at).can.local ? SteadyMoment::max() : now_ + seen_[at].budget;
   Ref<Op> op = make_op(verb, key_.text, deadline);
   op->items.front().token = seen_[at].token;
   return op;
@@ -103,7 +102,7 @@ Ref<Op> FarCall::ask(std::size_t at, Verb verb) {
 
 // The mark, if it is due, and the record; null: neither.
 Ref<Op> FarCall::ask_questions(std::size_t at, bool reads) {
-  const auto mark = function_->marks_[at].at(steady_now(), function_->chain().options_.mark_ttl);
+  const auto mark = function_->marks_[at].at(now_, function_->chain().options_.mark_ttl);
   if (mark) {
     seen_[at].mark = *mark;
     seen_[at].has_mark = true;
@@ -265,7 +264,7 @@ Ref<Op> FarCall::write(std::size_t at, const Result& result, bool explicitly, La
   // Without a token an invalidation in another process would not be noticed.
   const bool guarded = tier.can.leases && !explicitly;
   if (guarded && seen_[at].token == 0) return {};
-  if (!tier.available()) return {};
+  if (!tier.available(now_)) return {};
   const WallTime now = chain.now();
   const RecordTimes times = capped(result.times, ttl_of(at), now);
   Ref<Op> op = ask(at, guarded ? Verb::fill : Verb::put);
@@ -306,7 +305,8 @@ void FarCall::miss(std::size_t at, std::string_view why) {
 
 void FarCall::say(std::size_t at, std::string_view said) {
   if (!explains_) return;
-  said_.push_back({tier(at).name, std::string(said), steady_now() - seen_[at].began});
+  said_.push_back(
+      {tier(at).name, std::string(said), std::chrono::steady_clock::now() - seen_[at].began});
 }
 
 }  // namespace dcache::engine

@@ -71,7 +71,7 @@ Walk FarFunction::clear() {
     tier.backend().submit(op);
     co_await Completed(*op);
     const std::uint32_t clears = marks_[at].clear();
-    if (tier.settle(*op, chain_->options_)) {
+    if (tier.settle(*op, chain_->options_, std::chrono::steady_clock::now())) {
       marks_[at].learn(mark, now, clears);
     } else {
       add_name(missed, tier.name);

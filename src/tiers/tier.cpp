@@ -20,14 +20,13 @@ Tier::Tier(TierOptions given)
   }
 }
 
-bool Tier::available() noexcept {
-  if (breaker_.allows(std::chrono::steady_clock::now())) return true;
+bool Tier::available(SteadyMoment now) noexcept {
+  if (breaker_.allows(now)) return true;
   count(meter.skipped);
   return false;
 }
 
-bool Tier::settle(const Op& op, const ChainOptions& chain) {
-  const SteadyMoment now = std::chrono::steady_clock::now();
+bool Tier::settle(const Op& op, const ChainOptions& chain, SteadyMoment now) {
   const bool completed = op.completed();
   if (completed && op.trouble().empty()) {
     if (!op.follows()) breaker_.succeeded(now);

@@ -42,12 +42,12 @@ class Tier {
 
   Backend& backend() const noexcept { return *options.backend; }
   /// Whether to ask it now; counts where not.
-  bool available() noexcept;
+  bool available(SteadyMoment now) noexcept;
   /// It was available, and nothing was asked.
   void not_asked() noexcept { breaker_.not_asked(); }
   /// After an operation that was submitted has completed or was abandoned. True: the store
   /// answered. Throws ConfigError if it can never work.
-  bool settle(const Op& op, const ChainOptions& chain);
+  bool settle(const Op& op, const ChainOptions& chain, SteadyMoment now);
   TierStats stats() const;
 
   const TierOptions options;

@@ -47,9 +47,10 @@ Walk FarCall::ask_tiers(const Look& how) {
     const bool reads = how.reads && tier(at).options.reads;
     const bool writes = how.writes && tier(at).options.writes;
     if (!reads && !writes) continue;
+    look_at_clock();
     const Ref<Op> asked = ask_questions(at, reads);
     if (!asked && !tier(at).can.leases) continue;
-    if (!tier(at).available()) {
+    if (!tier(at).available(now_)) {
       say(at, "left alone: it did not answer lately");
       seen_[at].has_mark = false;
       continue;
@@ -83,6 +84,7 @@ Walk FarCall::ask_who_computes(const Look& how, std::size_t at) {
   const SteadyMoment give_up = in(how.patience);
   const Duration budget = seen_[at].budget;
   for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
+    look_at_clock();
     seen_[at].budget = budget;  // Waiting for others is no fault of the tier's.
     const Ref<Op> lease = ask_lease(at, how);
     co_await submitted(at, lease);
@@ -111,6 +113,7 @@ Walk FarCall::fill(std::size_t end, const std::atomic<bool>* detached) {
   const std::uint32_t erasures = gate.erasures(hash_);
   for (std::size_t at = end; at-- > 0 && !refused_ && !is_set(detached);) {
     Late late;
+    look_at_clock();
     const Ref<Op> written = write(at, copy_, false, late);
     if (!written) continue;
     co_await submitted(at, written, &late);
@@ -140,6 +143,7 @@ Walk FarCall::put(Result result) {
   for (std::size_t at = seen_.size(); at-- > 0;) {
     if (!tier(at).options.writes && !tier(at).options.reads) continue;
     Late late;
+    look_at_clock();
     const Ref<Op> written = write(at, result, true, late);
     if (!written) {
       add_name(missed, tier(at).name);
@@ -158,6 +162,7 @@ Walk FarCall::erase() {
   for (Walk part = await_writers(); !part.step();) co_await Within(part);
   std::string missed;
   for (std::size_t at = seen_.size(); at-- > 0;) {
+    look_at_clock();
     const Ref<Op> erased = ask(at, Verb::erase);
     co_await submitted(at, erased);
     if (!settle(at, *erased)) add_name(missed, tier(at).name);

@@ -228,6 +228,7 @@ class FarCall {
   Walk await_writers();
 
   Tier& tier(std::size_t at) const noexcept;
+  void look_at_clock() noexcept { now_ = std::chrono::steady_clock::now(); }
   bool writes(std::size_t at) const noexcept;
   bool adds_mark(std::size_t at) const noexcept;
   std::optional<std::size_t> leasing_tier() const noexcept;
@@ -256,6 +257,7 @@ class FarCall {
   std::vector<Seen> seen_;
   RecordReader reader_;
   Result copy_;  // Of the record that was found, or the result itself: what tiers are filled with.
+  SteadyMoment now_;           // Of this step: a look at the clock takes as long as an allocation.
   FarBatch* batch_ = nullptr;  // Which it is part of, while it takes a step.
   std::size_t found_at_ = 0;
   bool found_ = false;
