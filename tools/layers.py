@@ -34,6 +34,7 @@ UMBRELLA = "dcache/dcache.hpp"
 PUBLIC = {
     "base": """
         clock
+        engine/drivable
         engine/fork
         engine/hash
         engine/hot

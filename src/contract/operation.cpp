@@ -33,6 +33,8 @@ class Blocked final : public Completion {
 
 }  // namespace
 
+thread_local constinit const void* OnLoop::current_ = nullptr;
+
 void Op::complete() noexcept {
   std::uint8_t state = state_.load(std::memory_order_acquire);
   do {

@@ -40,7 +40,7 @@ void Connection::refuse(Request& request, Fault fault, std::string why) noexcept
   request.finish({.fault = fault, .why = std::make_shared<const std::string>(std::move(why))});
 }
 
-void Connection::submit(Request& request, bool coming) noexcept {
+void Connection::submit(Request& request, bool coming, const void* loop) noexcept {
   const Moment now = Clock::now();
   request.connection_ = this;
   Trouble trouble;
@@ -53,6 +53,8 @@ void Connection::submit(Request& request, bool coming) noexcept {
       trouble = {.fault = refusal_fault_, .why = refusal_};
     } else if (lane_.full(request.size())) {
       trouble.fault = Fault::overloaded;
+    } else if (loop != nullptr) {
+      lane_.submit_looped(request, loop, now);
     } else {
       duties = lane_.submit(request, coming, now);
     }
@@ -181,7 +183,7 @@ bool Connection::waits_by_reading(const Interest& next, Moment now) const noexce
 std::optional<Interest> Connection::drive(Ready ready) noexcept {
   {
     const std::lock_guard held(lock_);
-    if (!lane_.driven_by_io()) return std::nullopt;
+    if (!lane_.begin_turn_of_io()) return std::nullopt;
   }
   Interest next = turn(ready);
   const Moment now = Clock::now();

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "dcache/engine/drivable.hpp"
 #include "dcache/engine/fork.hpp"
 #include "dcache/engine/lock.hpp"
 
@@ -24,18 +25,26 @@
 
 namespace dcache::net {
 
-class Connection final : public Reactor::Client {
+class Connection final : public Reactor::Client, public engine::Drivable {
  public:
   /// `reactor` outlives it.
   Connection(std::shared_ptr<const Setup> setup, Reactor& reactor) noexcept;
 
   // As those of `Node`.
-  void submit(Request& request, bool coming) noexcept;
+  void submit(Request& request, bool coming, const void* loop = nullptr) noexcept;
   bool wait(Request& request, Moment until) noexcept;
   void hand_over(Request& request) noexcept;
   void listen(int more) noexcept;
   bool close(nanoseconds timeout) noexcept;
   void add_to(NodeStats& stats) noexcept;
+
+  // As an event loop drives it.
+  Watch loop_sends(const void* loop) noexcept override;
+  bool loop_turns(const void* loop, int descriptor) noexcept override;
+  void loop_leaves(const void* loop) noexcept override;
+  engine::Ref<engine::Counted> alive() noexcept override {
+    return engine::Ref<engine::Counted>(this);
+  }
 
   /// A forked child lets go of the parent's socket, and of nothing else: whatever the fork caught
   /// half-way stays as it is.
@@ -56,6 +65,8 @@ class Connection final : public Reactor::Client {
   void let_go() noexcept override;
   bool lead(Request& request, Moment until) noexcept;
   bool waits_by_reading(const Interest& next, Moment now) const noexcept;
+  bool turn_of(const void* loop, Ready ready) noexcept;
+  Watch watch(const void* loop) noexcept;
   void perform(Duties duties) noexcept;
   Duties without_thread() noexcept;
   void write() noexcept;
@@ -94,6 +105,9 @@ class Connection final : public Reactor::Client {
   Fault refusal_fault_ = Fault::unavailable;
   std::uint64_t connects_ = 0;
   std::uint64_t failures_ = 0;
+  const void* watcher_ = nullptr;  // The loop that watches, and what: of which connection of all.
+  int watched_ = -1;
+  std::uint64_t watched_connect_ = 0;
 
   // The driver's. The stream is the writer's, too, and stays as long as there is one.
   std::unique_ptr<Dial> dial_;

@@ -242,7 +242,7 @@ void Connection::finish(Requests& requests, const Trouble& trouble) noexcept {
     Trouble own = trouble;
     own.sent = own.sent && (each->end_ != 0 || each->repeated_);
     each->finish(std::move(own));
-    has_told |= each->care_ == Request::Care::orphan;
+    has_told |= each->care_ == Request::Care::orphan || each->looped();
   }
   if (has_told) setup_.protocol->batch_ended();
 }

@@ -66,11 +66,23 @@ void Lane::set_care(Request& request, Care care) noexcept {
 Duties Lane::submit(Request& request, bool coming, Moment now) noexcept {
   if (count_ == 0 && role_ == Role::none && open_) stale_ |= now - heard_ > stale_after;
   append(request, coming, now);
+  others_at_ = now;
   if (role_ == Role::io) return coming ? Duties{} : tell_io();
   if (role_ == Role::none && !coming) return to_io();
   if (!open_ || writing_ || stopped_ || stale_) return {};
   writing_ = true;
   return {.write = true};
+}
+
+bool Lane::submit_looped(Request& request, const void* loop, Moment now) noexcept {
+  if (count_ == 0 && role_ == Role::none && open_) stale_ |= now - heard_ > stale_after;
+  const bool alone = loop == loop_ || number_of(Care::looped) == 0;
+  append(request, true, now);
+  if (!alone) return false;
+  loop_ = loop;
+  looped_at_ = now;
+  set_care(request, Care::looped);
+  return true;
 }
 
 Duties Lane::tell_io() noexcept {
@@ -112,11 +124,12 @@ Duties Lane::leave(Request& request, bool unfinished) noexcept {
   return next_driver(unfinished);
 }
 
-Duties Lane::next_driver(bool unfinished) noexcept {
+Duties Lane::next_driver(bool unfinished, bool loop_watches) noexcept {
   role_ = Role::none;
   leader_ = nullptr;
   const std::size_t sleepers = number_of(Care::asleep);
-  const bool alone = number_of(Care::orphan) == 0 && !unfinished && (listeners_ == 0 || !open_);
+  const bool alone = number_of(Care::orphan) == 0 && !unfinished && (listeners_ == 0 || !open_) &&
+                     (loop_watches || number_of(Care::looped) == 0);
   if (alone && sleepers == 0) return {};
   // At least one is promoted even if `handoff` is 1: there is nobody to hand over for.
   if (alone && (count_ < limits_.handoff || count_ == 1)) return promote();
@@ -146,6 +159,45 @@ Duties Lane::listen(int more) noexcept {
   listeners_ += more;
   if (listeners_ > 0) return role_ == Role::none && open_ ? to_io() : Duties{};
   return {.wake = role_ == Role::io};  // It may have stayed for this alone.
+}
+
+// --- An event loop ---
+
+// Not while the I/O thread is in a turn, which goes on without the lock.
+bool Lane::may_go_to_loop(const void* loop) const noexcept {
+  return open_ && !io_turns_ && !stopped_ && listeners_ == 0 && loop == loop_ &&
+         number_of(Care::looped) == count_ && looped_at_ >= others_at_ + limits_.loop_alone_for;
+}
+
+Duties Lane::loop_sends(const void* loop, bool& watches, bool& looks) noexcept {
+  watches = looks = false;
+  const bool given_back = role_ == Role::io && may_go_to_loop(loop);
+  if (given_back) {
+    role_ = Role::none;
+    ++give_backs_;
+  }
+  if (role_ == Role::io) return unsent_ != nullptr ? tell_io() : Duties{};
+  if (role_ == Role::none && (!open_ || stopped_ || loop != loop_ || listeners_ > 0)) {
+    return count_ > 0 ? to_io() : Duties{};
+  }
+  watches = role_ == Role::none;
+  looks = watches && stale_;
+  // The I/O thread polls the socket still, if it did, and has to let go of it.
+  if (stale_ || !open_ || stopped_ || writing_ || unsent_ == nullptr) return {.wake = given_back};
+  writing_ = true;
+  return {.write = true, .wake = given_back};
+}
+
+bool Lane::begin_turn_of(const void* loop) noexcept { return loop == loop_ && seize(); }
+
+Duties Lane::end_turn_of_loop(bool unfinished, bool& watches) noexcept {
+  Duties duties = next_driver(unfinished, true);
+  watches = role_ == Role::none && open_;
+  return duties;
+}
+
+Duties Lane::loop_leaves() noexcept {
+  return role_ == Role::none && count_ > 0 ? to_io() : Duties{};
 }
 
 // --- The writer ---
@@ -190,6 +242,8 @@ Duties Lane::wrote(std::size_t bytes, bool stopped, Unsent& out) noexcept {
   writing_ = false;
   if (!stopped) return {};
   stopped_ = true;
+  // A loop watches for something to read only.
+  if (role_ == Role::none && number_of(Care::looped) > 0) return to_io();
   return {.wake = role_ == Role::io};
 }
 
@@ -272,7 +326,10 @@ void Lane::lost(Loss loss, Requests& out) noexcept {
 
 // --- The I/O thread ---
 
+bool Lane::begin_turn_of_io() noexcept { return io_turns_ = role_ == Role::io; }
+
 bool Lane::rest(bool unfinished, Moment now) noexcept {
+  io_turns_ = false;
   const double replies = static_cast<double>(std::exchange(replies_, 0));
   const bool is_lively = std::exchange(is_lively_, false);
   if (replies > 0) load_ += ((is_lively ? std::max(replies, lively) : replies) - load_) / memory;

@@ -15,9 +15,15 @@
 ///   lead ──done; one other thread waits────────────► lead, which is woken
 ///   lead ──done; more, or nobody waits for one─────► io
 ///   io   ──nothing left, and little load of late───► none
+///   io   ──all that is left is one event loop's────► none, and that loop
 ///
-/// Invariants: while a thread sleeps, or nobody comes for a request, somebody drives. Requests
-/// leave in the order in which they were submitted, each once.
+/// An event loop never sleeps for a request, but watches the socket (`loop_sends`): it leads for
+/// the length of a turn, and between its turns nobody drives. It does so as long as whatever is
+/// under way is its own, or a thread's that has not come yet; else the I/O thread does.
+///
+/// Invariants: while a thread sleeps, or nobody comes for a request, somebody drives. While a
+/// loop's request is under way, somebody drives or that loop watches. Requests leave in the order
+/// in which they were submitted, each once.
 ///
 /// Threads: none of its own. Whoever calls holds the lock of the connection; what a call says that
 /// there is to do (`Duties`) is done after the lock was let go of. No method throws.
@@ -56,6 +62,8 @@ struct LaneLimits {
   std::size_t bytes_max = std::size_t{64} << 20U;
   std::size_t handoff = 2;
   nanoseconds patience = std::chrono::milliseconds(200);
+  /// A loop drives again once nobody else has asked for so long.
+  nanoseconds loop_alone_for = std::chrono::milliseconds(10);
 };
 
 class Lane {
@@ -71,6 +79,9 @@ class Lane {
   /// `coming`: somebody will `wait` for it or `hand_over`, and that tells the I/O thread: many that
   /// are submitted before are sent as one. Keeps a reference. REQUIRES: not full.
   Duties submit(Request& request, bool coming, Moment now) noexcept;
+  /// The same for one that an event loop waits for: `loop` tells it from others. It is sent by
+  /// `loop_sends`. False: others are under way; it was submitted as one that somebody comes for.
+  bool submit_looped(Request& request, const void* loop, Moment now) noexcept;
   /// A thread waits. `leads`: it does; else it sleeps until it is told something.
   Duties wait(Request& request, bool& leads) noexcept;
   /// The thread that slept has no more time. Nobody comes for the request any more.
@@ -81,6 +92,19 @@ class Lane {
   Duties leave(Request& request, bool unfinished) noexcept;
   /// So many more (or fewer) listen to pushes.
   Duties listen(int more) noexcept;
+
+  // --- An event loop ---
+
+  /// What it has submitted goes out. `watches`: it has to watch the socket from now on, and to make
+  /// turns; else somebody else drives. `looks`: it begins with a turn, which sends.
+  Duties loop_sends(const void* loop, bool& watches, bool& looks) noexcept;
+  /// There is something to read. False: somebody else drives, and it watches no longer.
+  bool begin_turn_of(const void* loop) noexcept;
+  /// `unfinished`: a connection is being made, or the socket is not just to be read. `watches`: as
+  /// before.
+  Duties end_turn_of_loop(bool unfinished, bool& watches) noexcept;
+  /// It cannot watch.
+  Duties loop_leaves() noexcept;
 
   // --- The writer ---
 
@@ -132,12 +156,13 @@ class Lane {
 
   // --- The I/O thread ---
 
+  /// True: it drives, and a turn of it begins. False: it does not, and may have been woken for
+  /// nothing.
+  bool begin_turn_of_io() noexcept;
   /// At the end of a turn. True: it drives no longer.
   bool rest(bool unfinished, Moment now) noexcept;
   /// Until when it stays with nothing to do.
   Moment rest_at() const noexcept;
-  /// Whether it drives at all; it may have been woken for nothing.
-  bool driven_by_io() const noexcept { return role_ == Role::io; }
   /// No thread could be had. A thread that waits leads instead; if there is none the caller drives,
   /// as after `seize`.
   Duties io_refused(bool& seized) noexcept;
@@ -170,7 +195,8 @@ class Lane {
   std::size_t number_of(Care care) const noexcept { return cares_[static_cast<std::size_t>(care)]; }
   Duties tell_io() noexcept;
   bool may_write() const noexcept;
-  Duties next_driver(bool unfinished) noexcept;
+  Duties next_driver(bool unfinished, bool loop_watches = false) noexcept;
+  bool may_go_to_loop(const void* loop) const noexcept;
   Duties promote() noexcept;
   Duties to_io() noexcept;
   Moment overdue_at() const noexcept;
@@ -179,6 +205,8 @@ class Lane {
 
   Role role_ = Role::none;
   const Request* leader_ = nullptr;
+  const void* loop_ = nullptr;  // The last one that waited.
+  bool io_turns_ = false;       // The I/O thread is in a turn.
   bool open_ = false;
   bool writing_ = false;   // Somebody is the writer.
   bool stopped_ = false;   // The socket was full.
@@ -195,11 +223,13 @@ class Lane {
   Request* unsent_ = nullptr;
   std::size_t count_ = 0;
   std::size_t bytes_ = 0;
-  std::size_t cares_[4] = {};
+  std::size_t cares_[5] = {};
   std::uint64_t taken_ = 0;  // Bytes of this connection that writers took, and that were sent.
   std::uint64_t sent_ = 0;
   Unsent limbo_;
 
+  Moment looped_at_;  // The last request of a loop, and of anybody else.
+  Moment others_at_;
   Moment heard_ = Moment::min();     // The last reply, or the beginning.
   Moment earliest_ = Moment::max();  // No deadline of a request that nobody comes for is earlier.
   double load_ = 0;                  // Replies a turn of the I/O thread, weighted by recency.

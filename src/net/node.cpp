@@ -86,16 +86,30 @@ Node::Connections& Node::connections() const {
 }
 
 void Node::submit(const Ref<Request>& request, Waiting waiting, Traffic traffic) noexcept {
+  if (Connection* const connection = connection_for(*request, traffic)) {
+    connection->submit(*request, waiting == Waiting::thread);
+  }
+}
+
+engine::Drivable* Node::submit_looped(const Ref<Request>& request, const void* loop) noexcept {
+  Connection* const connection = connection_for(*request, Traffic::small);
+  if (connection != nullptr) connection->submit(*request, true, loop);
+  return connection;
+}
+
+// Null: there is none, and the request has failed.
+Connection* Node::connection_for(Request& request, Traffic traffic) noexcept {
   try {
     if (closed_.load(std::memory_order_acquire)) {
-      return Connection::refuse(*request, Fault::closed,
-                                options_.endpoint.name() + ": closed by this process");
+      Connection::refuse(request, Fault::closed,
+                         options_.endpoint.name() + ": closed by this process");
+      return nullptr;
     }
     Connections& both = connections();
-    Connection& connection = traffic == Traffic::bulk ? *both.bulk : *both.small;
-    connection.submit(*request, waiting == Waiting::thread);
+    return traffic == Traffic::bulk ? both.bulk.get() : both.small.get();
   } catch (const std::exception& error) {
-    Connection::refuse(*request, Fault::unavailable, error.what());
+    Connection::refuse(request, Fault::unavailable, error.what());
+    return nullptr;
   }
 }
 

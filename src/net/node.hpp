@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "dcache/engine/drivable.hpp"
 #include "dcache/engine/lock.hpp"
 #include "dcache/engine/ref.hpp"
 
@@ -66,6 +67,9 @@ class Node {
   /// keeps a reference as long as it needs the request.
   void submit(const engine::Ref<Request>& request, Waiting waiting,
               Traffic traffic = Traffic::small) noexcept;
+  /// The same for a small one that an event loop waits for: it drives the connection that this
+  /// returns, as far as `Request::looped`. Null: it was refused.
+  engine::Drivable* submit_looped(const engine::Ref<Request>& request, const void* loop) noexcept;
 
   /// Blocks until the request has completed or `until` has come. It may drive the socket meanwhile,
   /// and complete requests of others. True: completed. False: the I/O thread looks after it from
@@ -92,6 +96,7 @@ class Node {
   struct Connections;
 
   Connections& connections() const;
+  Connection* connection_for(Request& request, Traffic traffic) noexcept;
 
   const NodeOptions options_;
   const std::shared_ptr<Protocol> protocol_;

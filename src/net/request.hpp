@@ -77,6 +77,8 @@ class Request : public engine::Counted {
   /// Nobody waits any more: neither the reply is wanted nor that it be sent. False: it has
   /// completed, or is completing at this moment.
   bool abandon() noexcept;
+  /// An event loop drives for it, or has. On that loop's thread.
+  bool looped() const noexcept { return care_ == Care::looped; }
   /// Abandoned, or failed while its reply may still come: the session may drop that reply.
   bool unwanted() const noexcept { return phase() != pending; }
 
@@ -109,6 +111,7 @@ class Request : public engine::Counted {
     coming,  // A thread submitted it and will wait.
     asleep,  // A thread waits, and can be made the leader.
     leader,  // A thread waits and drives.
+    looped,  // An event loop waits, and drives as long as nobody else has to.
     orphan,  // Nobody comes: the I/O thread has to.
   };
   enum Phase : std::uint32_t { pending, finishing, finished, dropped };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -62,6 +63,9 @@ struct FarBatch::UnderWay {
   std::vector<Joint> joints;
 
   explicit UnderWay(std::vector<Joint> asked) : joints(std::move(asked)) {
+    // A loop comes for one after the other, and sends what it comes for.
+    std::optional<OnLoop> sends_at_once;
+    if (joints.size() > 1) sends_at_once.emplace(nullptr);
     for (Joint& joint : joints) {
       joint.op = unite(joint);
       joint.op->attend();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// All hand-offs of a lane, in an order that a seed chooses: callers that block and that do not, an
-// I/O thread, writers, a server, full sockets, lost connections, deadlines. One step is what the
-// real connection does under its lock, or between two such passages. Whatever the order:
+// All hand-offs of a lane, in an order that a seed chooses: callers that block and that do not,
+// event loops, an I/O thread, writers, a server, full sockets, lost connections, deadlines. One
+// step is what the real connection does under its lock, or between two such passages. Whatever the
+// order:
 // - every request completes once, or is late once where it was abandoned,
 // - one drives and one writes at a time,
 // - replies go to their requests, in order,
@@ -88,9 +89,11 @@ class World {
  public:
   World(std::uint64_t seed, const Chances& chances)
       : fibers_(seed), chances_(chances), handoff_(1 + fibers_.below(4)), lane_(limits()) {
-    const std::size_t callers = 1 + fibers_.below(6);
+    const std::size_t loops = fibers_.below(3);
+    for (std::size_t i = 0; i < loops; ++i) fibers_.start(event_loop(5 + fibers_.below(40)));
+    const std::size_t callers = loops == 1 && fibers_.chance(0.5) ? 0 : 1 + fibers_.below(6);
     for (std::size_t i = 0; i < callers; ++i) fibers_.start(caller(5 + fibers_.below(20)));
-    callers_ = callers;
+    callers_ = callers + loops;
     if (fibers_.chance(0.3)) blocking_ = 1;
     if (fibers_.chance(0.3)) {
       fibers_.start(listener(5));
@@ -140,12 +143,17 @@ class World {
   std::uint64_t takeovers() const { return lane_.takeovers(); }
   std::uint64_t give_backs() const { return lane_.give_backs(); }
   std::uint64_t promotions = 0;
+  std::uint64_t loop_turns = 0;
 
  private:
   static constexpr std::size_t room = 32;  // Of the socket; some requests are larger.
 
   LaneLimits limits() const {
-    return {.requests_max = 5, .bytes_max = 150, .handoff = handoff_, .patience = 20ms};
+    return {.requests_max = 5,
+            .bytes_max = 150,
+            .handoff = handoff_,
+            .patience = 20ms,
+            .loop_alone_for = 0ms};
   }
   void check(bool good, const char* what) {
     if (!good && faults.size() < 5) faults.emplace_back(what);
@@ -153,12 +161,16 @@ class World {
 
   // --- Who asks ---
 
+  Ref<Probe> make_request() {
+    const std::size_t filler = fibers_.chance(0.2) ? 40 : fibers_.below(10);
+    const std::size_t first_cut = fibers_.below(99);
+    return engine::make_ref<Probe>(++last_id_, filler, first_cut, fibers_.below(99),
+                                   now_ + chances_.deadline, now_);
+  }
+
   Steps caller(std::size_t times) {
     for (std::size_t i = 0; i < times; ++i) {
-      const std::size_t filler = fibers_.chance(0.2) ? 40 : fibers_.below(10);
-      const Ref<Probe> request = engine::make_ref<Probe>(
-          ++last_id_, filler, fibers_.below(99), fibers_.below(99), now_ + chances_.deadline, now_);
-      request->repeatable = fibers_.chance(chances_.repeat);
+      const Ref<Probe> request = make_request();
       co_await Fibers::pause();
       if (lane_.full(request->size())) continue;
       all_.push_back(request);
@@ -176,6 +188,83 @@ class World {
       }
     }
     --callers_;
+  }
+
+  // Asks for some at a time, and watches what it drives.
+  Steps event_loop(std::size_t times) {
+    Watch watch;
+    std::vector<Ref<Probe>> mine;
+    bool watches = false;
+    while (times > 0 || !mine.empty()) {
+      bool has_asked = false;
+      for (std::size_t some = fibers_.below(4); some > 0 && times > 0; --some, --times) {
+        const Ref<Probe> request = make_request();
+        co_await Fibers::pause();
+        if (lane_.full(request->size())) continue;
+        all_.push_back(request);
+        mine.push_back(request);
+        has_asked = true;
+        if (lane_.submit_looped(*request, &watch, now_)) continue;
+        co_await Fibers::pause();
+        Duties duties = lane_.hand_over(*request);
+        co_await perform(duties);
+      }
+      co_await Fibers::pause();
+      if (has_asked) co_await send(watch);
+      const bool gives_up = fibers_.chance(chances_.give_up);
+      const Fibers::Condition told = [&] {
+        if (times > 0 && fibers_.chance(0.1)) return true;
+        if (watch.readable() || mine.empty()) return true;
+        for (const auto& each : mine) {
+          if (each->completed() || now_ >= each->deadline()) return true;
+        }
+        return gives_up && fibers_.chance(0.3);
+      };
+      co_await Fibers::until(told);
+      if (watch.readable()) {
+        co_await loop_turn(watch, watches);
+        if (!watches) watch.wire = nullptr;
+      }
+      for (const auto& each : mine) {
+        if (each->completed() || (now_ < each->deadline() && !gives_up)) continue;
+        co_await Fibers::pause();
+        Duties given_up = lane_.hand_over(*each);
+        co_await perform(given_up);
+        each->given_up = each->abandon();
+      }
+      std::erase_if(mine, [](const auto& each) { return each->completed() || each->given_up; });
+    }
+    --callers_;
+  }
+
+  // Of a loop: the connection that it watches, or none.
+  struct Watch {
+    std::shared_ptr<Wire> wire;
+    bool readable() const { return wire && (!wire->replies.empty() || wire->dead); }
+  };
+
+  Steps send(Watch& watch) {
+    bool watches = false;
+    bool looks = false;
+    Duties duties = lane_.loop_sends(&watch, watches, looks);
+    co_await perform(duties);
+    if (looks) co_await loop_turn(watch, watches);
+    co_await Fibers::pause();
+    if (watches && lane_.role() == Lane::Role::none && lane_.is_open()) watch.wire = wire_;
+  }
+
+  Steps loop_turn(Watch& watch, bool& watches) {
+    watches = lane_.begin_turn_of(&watch);
+    if (!watches) co_return;
+    ++loop_turns;
+    check(drivers_++ == 0, "two drive");
+    co_await turn(watch.readable());
+    co_await Fibers::pause();
+    --drivers_;
+    const bool unfinished = dialing_ || waiting_.for_writing || (!wire_ && lane_.size() > 0) ||
+                            (watch.wire && watch.wire != wire_);
+    Duties duties = lane_.end_turn_of_loop(unfinished, watches);
+    co_await perform(duties);
   }
 
   Steps listener(int times) {
@@ -398,7 +487,7 @@ class World {
       co_await Fibers::until(polled);
       const bool looked = attached_ && !woken_;
       woken_ = false;
-      attached_ = lane_.driven_by_io();
+      attached_ = lane_.begin_turn_of_io();
       if (!attached_) continue;
       check(drivers_++ == 0, "two drive");
       co_await turn(looked);
@@ -458,6 +547,7 @@ struct Sum {
   std::uint64_t takeovers = 0;
   std::uint64_t give_backs = 0;
   std::uint64_t promotions = 0;
+  std::uint64_t loop_turns = 0;
   std::size_t asked = 0;
   std::size_t answered = 0;
 };
@@ -473,6 +563,7 @@ Sum run(int seeds, const Chances& chances) {
     sum.takeovers += world.takeovers();
     sum.give_backs += world.give_backs();
     sum.promotions += world.promotions;
+    sum.loop_turns += world.loop_turns;
     sum.asked += world.asked;
     sum.answered += world.answered;
   }
@@ -487,6 +578,7 @@ TEST(LaneModel, EveryRequestIsAnsweredOnceWhateverTheOrder) {
   EXPECT_GT(sum.takeovers, 100U);
   EXPECT_EQ(sum.give_backs, sum.takeovers);
   EXPECT_GT(sum.promotions, 20U);
+  EXPECT_GT(sum.loop_turns, 1000U);
 }
 
 TEST(LaneModel, EveryRequestCompletesOnceThoughConnectionsAreLost) {

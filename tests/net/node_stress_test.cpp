@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Everything at once over real sockets: callers that block, callers that do not, deadlines that are
-// too short, abandoned requests, large values, connections that are killed, a server that freezes.
-// What must hold: a reply is that of its request, every request completes once (or is late once,
-// where it was abandoned), and nobody waits for ever.
+// Everything at once over real sockets: callers that block, callers that do not, event loops,
+// deadlines that are too short, abandoned requests, large values, connections that are killed, a
+// server that freezes. What must hold: a reply is that of its request, every request completes once
+// (or is late once, where it was abandoned), and nobody waits for ever.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -19,6 +19,7 @@
 #include "support/sanitized.hpp"
 
 #include "net/echo.hpp"
+#include "net/looping.hpp"
 #include "net/node.hpp"
 #include "net/reactor.hpp"
 
@@ -57,8 +58,14 @@ class Caller {
   Caller(Node& node, Tally& tally, unsigned number)
       : node_(node), tally_(tally), number_(number), random_(number) {}
 
-  void run(Moment end) {
-    while (std::chrono::steady_clock::now() < end) ask();
+  void run(Moment end, const std::atomic<bool>& is_quiet) {
+    while (std::chrono::steady_clock::now() < end) {
+      if (is_quiet) {
+        std::this_thread::sleep_for(1ms);
+      } else {
+        ask();
+      }
+    }
   }
   void settle() {
     for (const auto& [request, bytes] : asked_) tally_.count(*request, bytes);
@@ -111,7 +118,64 @@ class Caller {
   std::deque<std::pair<Ref<Echo>, std::string>> asked_;
 };
 
-void stress(unsigned threads, nanoseconds kill_every, bool freezes, std::size_t handoff) {
+// An event loop: asks for some at a time, gives some up.
+class LoopCaller {
+ public:
+  LoopCaller(Node& node, Tally& tally, unsigned number)
+      : node_(node), tally_(tally), number_(number), random_(number) {}
+
+  void run(Moment end) {
+    Looping loop(node_);
+    while (std::chrono::steady_clock::now() < end) {
+      for (auto some = random_() % 40; some > 0; --some) {
+        const std::string bytes = std::to_string(number_) + ";" + std::to_string(count_++);
+        asked_.emplace_back(echo(bytes, 5s), bytes);
+        loop.submit(asked_.back().first);
+      }
+      loop.send();
+      loop.turn(std::chrono::milliseconds(random_() % 3));
+      settle(loop, random_() % 64 == 0);
+      if (random_() % 128 == 0) std::this_thread::sleep_for(15ms);  // The others may be quiet.
+    }
+    while (!asked_.empty()) {
+      loop.turn(1ms);
+      settle(loop, std::chrono::steady_clock::now() > end + 5s);
+    }
+    turns = loop.turns;
+  }
+  void count() {
+    for (const auto& [request, bytes] : given_up_) tally_.count(*request, bytes);
+  }
+
+  int turns = 0;
+
+ private:
+  void settle(Looping& loop, bool gives_up) {
+    for (auto each = asked_.begin(); each != asked_.end();) {
+      if (each->first->completed()) {
+        tally_.count(*each->first, each->second);
+      } else if (gives_up) {
+        loop.give_up(*each->first);
+        given_up_.push_back(*each);
+      } else {
+        ++each;
+        continue;
+      }
+      each = asked_.erase(each);
+    }
+  }
+
+  Node& node_;
+  Tally& tally_;
+  const unsigned number_;
+  std::mt19937 random_;
+  std::uint64_t count_ = 0;
+  std::deque<std::pair<Ref<Echo>, std::string>> asked_;
+  std::deque<std::pair<Ref<Echo>, std::string>> given_up_;
+};
+
+void stress(unsigned threads, nanoseconds kill_every, bool freezes, std::size_t handoff,
+            unsigned loops = 0) {
   EchoServer server;
   Reactor reactor("net-stress");
   auto protocol = std::make_shared<EchoProtocol>();
@@ -129,12 +193,21 @@ void stress(unsigned threads, nanoseconds kill_every, bool freezes, std::size_t 
   for (unsigned i = 0; i < threads; ++i) {
     callers.push_back(std::make_unique<Caller>(node, tally, i));
   }
+  std::vector<std::unique_ptr<LoopCaller>> looping;
+  for (unsigned i = 0; i < loops; ++i) {
+    looping.push_back(std::make_unique<LoopCaller>(node, tally, 100 + i));
+  }
   {
     const Moment end = in(duration);
+    std::atomic<bool> is_quiet{false};
     std::vector<std::jthread> running;
-    for (auto& each : callers) running.emplace_back([&each, end] { each->run(end); });
+    for (auto& each : looping) running.emplace_back([&each, end] { each->run(end); });
+    for (auto& each : callers) {
+      running.emplace_back([&each, &is_quiet, end] { each->run(end, is_quiet); });
+    }
     while (std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::min<nanoseconds>(kill_every, duration));
+      std::this_thread::sleep_for(std::min<nanoseconds>(kill_every, nanoseconds(duration) / 40));
+      if (loops > 0) is_quiet = !is_quiet;  // For a loop to drive again.
       if (freezes) {
         server.freeze(true);
         std::this_thread::sleep_for(30ms);
@@ -146,6 +219,10 @@ void stress(unsigned threads, nanoseconds kill_every, bool freezes, std::size_t 
   }
   EXPECT_TRUE(node.close(10s));
   for (auto& each : callers) each->settle();
+  for (auto& each : looping) each->count();
+  if (loops == 1) {
+    EXPECT_GT(looping.front()->turns, 0);
+  }
   EXPECT_EQ(tally.wrong, 0U);
   EXPECT_GT(tally.answered, 100U);
   EXPECT_EQ(node.stats().in_flight, 0U);
@@ -157,6 +234,12 @@ TEST(NodeStress, ManyCallersOfAllKinds) { stress(8, 10s, false, 2); }
 TEST(NodeStress, ThreeCallersAtTheBorderOfTakingOver) { stress(3, 10s, false, 3); }
 TEST(NodeStress, ConnectionsAreKilledAllTheTime) { stress(6, 7ms, false, 2); }
 TEST(NodeStress, TheServerFreezesAllTheTime) { stress(6, 40ms, true, 2); }
+TEST(NodeStress, AnEventLoopAlone) { stress(0, 10s, false, 2, 1); }
+TEST(NodeStress, AnEventLoopAloneWhoseConnectionsAreKilled) { stress(0, 7ms, false, 2, 1); }
+TEST(NodeStress, AnEventLoopAmongCallersOfAllKinds) { stress(2, 10s, false, 2, 1); }
+TEST(NodeStress, EventLoopsAmongCallersOfAllKinds) { stress(2, 10s, false, 2, 2); }
+TEST(NodeStress, EventLoopsAmongCallersWhoseConnectionsAreKilled) { stress(1, 7ms, false, 2, 2); }
+TEST(NodeStress, EventLoopsWhileTheServerFreezes) { stress(1, 40ms, true, 2, 2); }
 
 }  // namespace
 }  // namespace dcache::net

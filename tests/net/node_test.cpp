@@ -20,6 +20,7 @@
 #include "support/threads.hpp"
 
 #include "net/echo.hpp"
+#include "net/looping.hpp"
 #include "net/reactor.hpp"
 
 namespace dcache::net {
@@ -111,6 +112,147 @@ TEST(Node, LoadMakesTheIoThreadTakeOverAndItGivesBack) {
   EXPECT_EQ(ask(pair.node(), "alone")->reply, "alone");
   EXPECT_EQ(pair.node().stats().takeovers, before);
   EXPECT_EQ(pair.server->accepted(), 1);
+}
+
+TEST(Node, AnEventLoopDrivesWhatIsItsOwnWithoutAnyThreadOfOurs) {
+  Pair pair;
+  ask(pair.node(), "connects");
+  Looping loop(pair.node());
+  for (int round = 0; round < 50; ++round) {
+    std::vector<Ref<Echo>> requests;
+    for (int i = 0; i < 20; ++i) {
+      requests.push_back(echo(std::to_string(100 * round + i)));
+      loop.submit(requests.back());
+    }
+    loop.send();
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(loop.until(*requests[i]));
+      ASSERT_EQ(requests[i]->reply, std::to_string(100 * round + i)) << requests[i]->why();
+    }
+  }
+  EXPECT_LE(loop.turns, 50 * 20);
+  EXPECT_EQ(pair.reactor.threads(), 0U);
+  EXPECT_EQ(pair.node().stats().takeovers, 0U);
+}
+
+TEST(Node, TheIoThreadConnectsForAnEventLoopAndGivesItTheConnection) {
+  Pair pair;
+  Looping loop(pair.node());
+  const auto first = echo("first");
+  loop.submit(first);
+  loop.send();
+  EXPECT_FALSE(loop.watches());
+  ASSERT_TRUE(loop.until(*first)) << first->why();
+  EXPECT_TRUE(eventually([&] {
+    const auto next = echo("next");
+    loop.submit(next);
+    loop.send();
+    return loop.until(*next) && loop.watches();
+  }));
+  EXPECT_EQ(pair.server->accepted(), 1);
+}
+
+TEST(Node, AnEventLoopStepsAsideForOthersAndDrivesAgainOnceTheyAreQuiet) {
+  Pair pair;
+  ask(pair.node(), "connects");
+  Looping loop(pair.node());
+  pair.server->freeze(true);
+  const auto own = echo("own");
+  loop.submit(own);
+  loop.send();
+  EXPECT_TRUE(loop.watches());
+  const auto others = echo("others");
+  pair.node().submit(others, Waiting::nobody);
+  pair.server->freeze(false);
+  ASSERT_TRUE(eventually([&] { return own->completed() && others->completed(); }));
+  EXPECT_EQ(own->reply, "own");
+  EXPECT_EQ(others->reply, "others");
+  EXPECT_EQ(loop.turns, 0);
+  loop.turn(1ms);
+  EXPECT_TRUE(eventually([&] {
+    const auto next = echo("next");
+    loop.submit(next);
+    loop.send();
+    return loop.until(*next) && loop.watches();
+  }));
+}
+
+TEST(Node, AThreadThatBlocksReadsForAnEventLoopAsWell) {
+  Pair pair;
+  ask(pair.node(), "connects");
+  Looping loop(pair.node());
+  const auto own = echo("hang20");
+  loop.submit(own);
+  loop.send();
+  EXPECT_EQ(ask(pair.node(), "thread")->reply, "thread");
+  EXPECT_TRUE(own->completed());
+  const auto slow = echo("hang50");
+  loop.submit(slow);
+  loop.send();
+  const auto blocked = echo("hang20");
+  pair.node().submit(blocked, Waiting::thread);
+  pair.node().wait(*blocked, in(10ms));  // It leaves before either of them is answered.
+  EXPECT_TRUE(eventually([&] { return slow->completed(); }));
+  EXPECT_EQ(slow->fault(), Fault::none) << slow->why();
+}
+
+TEST(Node, WhatAnEventLoopGivesUpIsLookedAfterByTheIoThread) {
+  Pair pair;
+  pair.options.patience = 50ms;
+  ask(pair.node(), "connects");
+  Looping loop(pair.node());
+  pair.server->freeze(true);
+  const auto own = echo("own", 20ms);
+  loop.submit(own);
+  loop.send();
+  std::this_thread::sleep_for(20ms);
+  loop.give_up(*own);
+  EXPECT_TRUE(eventually([&] { return own->times_late == 1; }));  // The connection is lost.
+  EXPECT_EQ(own->times_done, 0);
+  pair.server->freeze(false);
+}
+
+TEST(Node, ALostConnectionFailsWhatAnEventLoopHasSent) {
+  Pair pair;
+  ask(pair.node(), "connects");
+  Looping loop(pair.node());
+  pair.server->freeze(true);
+  const auto own = echo("own");
+  loop.submit(own);
+  loop.send();
+  pair.server->kill_connections();
+  pair.server->freeze(false);
+  ASSERT_TRUE(loop.until(*own));
+  EXPECT_EQ(own->fault(), Fault::unavailable);
+  EXPECT_TRUE(eventually([&] {
+    const auto next = echo("next");
+    loop.submit(next);
+    loop.send();
+    return loop.until(*next) && next->fault() == Fault::none;
+  }));
+  EXPECT_EQ(pair.server->accepted(), 2);
+}
+
+TEST(Node, AnEventLoopIsToldToWatchALostConnectionNoMore) {
+  Pair pair;
+  ask(pair.node(), "connects");
+  Looping loop(pair.node());
+  const auto first = echo("first");
+  loop.submit(first);
+  loop.send();
+  ASSERT_TRUE(loop.until(*first));
+  const int lost = ::dup(loop.descriptor());
+  pair.server->kill_connections();
+  EXPECT_TRUE(eventually([&] {
+    const auto next = echo("next");
+    loop.submit(next);
+    loop.send();
+    return loop.until(*next) && next->fault() == Fault::none && loop.watches();
+  }));
+  // Its end can be read for ever.
+  EXPECT_FALSE(loop.connection().loop_turns(&loop, lost));
+  EXPECT_TRUE(loop.watches());
+  ::close(lost);
 }
 
 TEST(Node, ALargeValueGoesThroughBothWays) {

@@ -21,8 +21,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "dcache/engine/drivable.hpp"
 #include "dcache/engine/record.hpp"
 #include "dcache/engine/ref.hpp"
 
@@ -85,12 +87,32 @@ class Carrier {
   virtual void left_alone() noexcept = 0;
   /// It was abandoned.
   virtual void given_up() noexcept = 0;
+  /// The connection that its loop (`Op::loop`) has to drive; null: none.
+  virtual Drivable* drivable() noexcept { return nullptr; }
 
  protected:
   Carrier() = default;
   Carrier(const Carrier&) = default;
   Carrier& operator=(const Carrier&) = default;
   ~Carrier() = default;
+};
+
+/// While it lives, operations that this thread submits are waited for by an event loop, which may
+/// drive their connections.
+class [[nodiscard]] OnLoop {
+ public:
+  /// `loop` tells it from others; null: none.
+  explicit OnLoop(const void* loop) noexcept : before_(std::exchange(current_, loop)) {}
+  OnLoop(const OnLoop&) = delete;
+  OnLoop& operator=(const OnLoop&) = delete;
+  ~OnLoop() { current_ = before_; }
+
+ private:
+  friend class Op;
+
+  static thread_local constinit const void* current_;
+
+  const void* const before_;
 };
 
 class Op final : public Counted {
@@ -121,13 +143,22 @@ class Op final : public Counted {
   }
   /// Whoever asked is going to wait for it, to listen or to abandon it.
   bool attended() const noexcept { return attended_; }
+  /// The event loop that is going to, and that may drive; or null.
+  const void* loop() const noexcept { return loop_; }
   /// Nobody waits any more: what has not begun need not be.
   bool abandoned() const noexcept { return state_.load(std::memory_order_acquire) == dropped; }
 
   // --- For who waits ---
 
   /// Before it is submitted.
-  void attend() noexcept { attended_ = true; }
+  void attend() noexcept {
+    attended_ = true;
+    loop_ = OnLoop::current_;
+  }
+  /// What its loop has to drive, once it is submitted; null: nothing.
+  Drivable* drivable() const noexcept {
+    return carrier_ == nullptr ? nullptr : carrier_->drivable();
+  }
   /// It is part of a joint operation, and not the first part: that one tells how the store is.
   void follow() noexcept { follows_ = true; }
   bool follows() const noexcept { return follows_; }
@@ -158,6 +189,7 @@ class Op final : public Counted {
   std::function<void(Op&)> when_late_;
   Carrier* carrier_ = nullptr;
   Ref<Counted> carrier_alive_;
+  const void* loop_ = nullptr;
   bool attended_ = false;
   bool follows_ = false;
   std::string trouble_;

@@ -41,7 +41,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
   OpRequest(Server& server, Exchange exchange)
       : Asking(exchange.op().deadline()), server_(server), exchange_(std::move(exchange)) {}
 
-  void send(net::Node& node, Waiting waiting) {
+  void send(net::Node& node, Waiting waiting, const void* loop = nullptr) {
     node_ = &node;
     repeatable = exchange_.repeatable();
     Message message = exchange_.write();
@@ -50,7 +50,10 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
     head = std::move(message.head);
     body = message.body;
     tail = std::move(message.tail);
-    node.submit(Ref<net::Request>(Ref<OpRequest>(this)), waiting, traffic);
+    const Ref<net::Request> request{Ref<OpRequest>(this)};
+    if (loop == nullptr || traffic == Traffic::bulk) return node.submit(request, waiting, traffic);
+    engine::Drivable* const connection = node.submit_looped(request, loop);
+    if (looped()) connection_ = connection;
   }
 
   bool take(resp::Reply& reply) override { return answered_ = exchange_.take(reply); }
@@ -59,8 +62,13 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
     Ref<OpRequest> current(this);
     while (node_->wait(*current, until) && current->next_) current = current->next_;
   }
-  void left_alone() noexcept override { node_->hand_over(*this); }
+  void left_alone() noexcept override {
+    if (connection_ == nullptr) node_->hand_over(*this);
+  }
+  engine::Drivable* drivable() noexcept override { return connection_; }
+  // A loop that has no more time does not look whether the server answers any more.
   void given_up() noexcept override {
+    if (connection_ != nullptr) node_->hand_over(*this);
     for (Ref<OpRequest> each(this); each && !each->abandon(); each = each->next_) {
     }
   }
@@ -121,6 +129,7 @@ class Server::OpRequest final : public Asking, public engine::Carrier {
 
   Server& server_;
   net::Node* node_ = nullptr;
+  engine::Drivable* connection_ = nullptr;  // That its loop drives.
   Exchange exchange_;
   std::size_t place_ = 0;  // Of its function, among sizes.
   Ref<Op> sent_;           // What its bytes lie in, after a timeout.
@@ -232,9 +241,10 @@ void Server::send(const Ref<Op>& op) {
     return waits_.begin(op, there);
   }
   const bool attended = op->attended();
+  const void* const loop = op->loop();
   const auto request = engine::make_ref<OpRequest>(*this, Exchange(op, terms_));
   op->carried_by(*request, Ref<engine::Counted>(request));
-  request->send(there, attended ? Waiting::thread : Waiting::nobody);
+  request->send(there, attended ? Waiting::thread : Waiting::nobody, loop);
 }
 
 void Server::renew_leases(SteadyMoment now) noexcept {
