@@ -144,9 +144,7 @@ async def _walk(miss):
         if loop is None:  # Trio, or nobody's: it cannot be woken.
             time.sleep(min(seconds, 0.001))
             continue
-        future = loop.create_future()
-        miss.wake_far(future, waker_of(loop))
-        await future
+        await miss.wake_far(waker_of(loop))
 
 
 def run_where_awaited(coroutine):
@@ -167,6 +165,9 @@ def waker_of(loop):
     """Its one, made when it is first asked for."""
     waker = _wakers.get(loop)
     if waker is None:
+        for there in filter(None, [ref() for ref in _wakers.keyrefs()]):
+            if there.is_closed():  # What waits there would hold it for ever.
+                _wakers.pop(there).close()
         waker = LoopWaker(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC), loop)
         loop.add_reader(waker.fileno(), waker.pass_on)
         _wakers[loop] = waker

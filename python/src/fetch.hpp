@@ -35,11 +35,11 @@ class Fetch {
   int traverse(visitproc visit, void* arg) const;
 
  private:
-  void leave_context() noexcept;
+  Next compute();
 
   const Object miss_;
   const Object loop_;
-  Object token_;  // While the context says that it is inside of the flight.
+  bool leads_ = false;  // And nobody goes on in its place.
 };
 
 }  // namespace dcache::python

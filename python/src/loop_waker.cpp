@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guarded.hpp"
+#include "loop_future.hpp"
 
 namespace dcache::python {
 
@@ -19,23 +20,8 @@ using engine::Ref;
 
 namespace {
 
-struct Names {
-  PyObject* done = PyUnicode_InternFromString("done");
-  PyObject* set_result = PyUnicode_InternFromString("set_result");
-};
-
 // Loops round to their clock's resolution, and may come so early.
 constexpr std::chrono::milliseconds early{1};
-
-void tell_future(const Object& future) {
-  static const Names names;
-  if (!future) return;
-  const Object done = Object::owned(PyObject_CallMethodNoArgs(future.get(), names.done));
-  const bool told =
-      done && (done.get() == Py_True ||
-               Object::owned(PyObject_CallMethodOneArg(future.get(), names.set_result, Py_None)));
-  if (!told) PyErr_WriteUnraisable(future.get());
-}
 
 }  // namespace
 
@@ -75,6 +61,12 @@ void FutureWake::completed() noexcept { loop_->tell(Ref<FutureWake>::adopt(this)
 
 LoopWaker::~LoopWaker() { ::close(descriptor_); }
 
+namespace {
+
+thread_local const LoopWaker* reading = nullptr;  // It looks at what it is told afterwards.
+
+}  // namespace
+
 void LoopWaker::tell(Ref<FutureWake> wake) noexcept {
   const Ref<LoopWaker> alive(this);
   FutureWake* const last = wake.leak();
@@ -83,28 +75,81 @@ void LoopWaker::tell(Ref<FutureWake> wake) noexcept {
     last->next_ = before;
   } while (!told_.compare_exchange_weak(before, last, std::memory_order_seq_cst));
   if (closed_.load(std::memory_order_seq_cst)) return drop_told();
-  if (before != nullptr) return;  // The loop is on its way.
+  if (before == nullptr && reading != this) raise_signal();  // Else the loop is on its way.
+}
+
+void LoopWaker::raise_signal() const noexcept {
   const std::uint64_t one = 1;
   while (::write(descriptor_, &one, sizeof one) < 0 && errno == EINTR) {
   }
 }
 
-void LoopWaker::end_turn() noexcept {
+void LoopWaker::send() noexcept {
   auto listening = std::exchange(listening_, {});
+  engine::Drivable* last = nullptr;
   for (const auto& [wake, op] : listening) {
     if (wake->future_.get() == nullptr) continue;  // Nobody waits any more.
+    engine::Drivable* const connection = op->drivable();
     wake->retain();  // For the operation, which lets go of it when it tells.
     wake->listens_ = true;
     if (!op->listen(*wake)) wake->completed();
+    if (last != nullptr && last != connection) drive(*last);
+    if (connection != nullptr) last = connection;
   }
+  if (last != nullptr) drive(*last);
   listening.clear();
   if (listening_.empty()) listening_.swap(listening);  // Its room.
 }
 
-void LoopWaker::pass_on() noexcept {
+void LoopWaker::drive(engine::Drivable& connection) noexcept {
+  const int descriptor = connection.loop_sends(this).descriptor;
+  if (descriptor >= 0) driven_.push_back({&connection, connection.alive(), descriptor});
+}
+
+int LoopWaker::take_fresh() noexcept {
+  return watched_ < driven_.size() ? driven_[watched_++].descriptor : -1;
+}
+
+bool LoopWaker::read(int descriptor) {
+  const auto found = std::find_if(driven_.begin(), driven_.end(), [&](const Driven& each) {
+    return each.descriptor == descriptor;
+  });
+  if (found == driven_.end()) return false;
+  const Ref<engine::Counted> alive = found->alive;
+  const LoopWaker* const before = std::exchange(reading, this);
+  const bool drives = found->connection->loop_turns(this, descriptor);
+  reading = before;
+  take_told();
+  complete_due();
+  return drives;
+}
+
+void LoopWaker::forget(int descriptor) noexcept {
+  for (std::size_t i = 0; i < driven_.size(); ++i) {
+    if (driven_[i].descriptor != descriptor) continue;
+    ::close(descriptor);
+    driven_.erase(driven_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (i < watched_) --watched_;
+    return;
+  }
+}
+
+void LoopWaker::leave(int descriptor) noexcept {
+  for (const Driven& each : driven_) {
+    if (each.descriptor == descriptor) each.connection->loop_leaves(this);
+  }
+  forget(descriptor);
+}
+
+void LoopWaker::pass_on() {
   std::uint64_t count = 0;
   while (::read(descriptor_, &count, sizeof count) < 0 && errno == EINTR) {
   }
+  take_told();
+  complete_due();
+}
+
+void LoopWaker::take_told() noexcept {
   FutureWake* told = nullptr;
   for (FutureWake* next = told_.exchange(nullptr); next != nullptr;) {
     FutureWake* const rest = std::exchange(next->next_, told);
@@ -112,23 +157,37 @@ void LoopWaker::pass_on() noexcept {
   }
   while (told != nullptr) {
     const auto wake = Ref<FutureWake>::adopt(std::exchange(told, told->next_));
-    tell_future(wake->take_future());
+    if (Object future = wake->take_future()) due_.push_back(std::move(future));
   }
 }
 
-bool LoopWaker::tell_overdue(engine::SteadyMoment now) noexcept {
+void LoopWaker::complete_due() {
+  const bool was_completing = std::exchange(completes_, true);
+  bool fine = true;
+  while (fine && !due_.empty()) {
+    const Object future = std::move(due_.front());
+    due_.pop_front();
+    fine = complete_loop_future(future.get());
+  }
+  completes_ = was_completing;
+  if (!completes_) send();
+  if (fine) return;
+  raise_signal();
+  throw Raised();
+}
+
+bool LoopWaker::complete_overdue(engine::SteadyMoment now) {
   if (timer_ > now + early) return false;  // It was set for an earlier moment since.
   timer_ = earliest_ = engine::SteadyMoment::max();
-  std::vector<Object> due;
   for (FutureWake *wake = ends_[0], *next = nullptr; wake != nullptr; wake = next) {
     next = wake->neighbours_[1];
     if (wake->until_ <= now + early) {
-      due.push_back(wake->take_future());
+      due_.push_back(wake->take_future());
     } else {
       earliest_ = std::min(earliest_, wake->until_);
     }
   }
-  for (const Object& future : due) tell_future(future);
+  complete_due();
   return true;
 }
 
@@ -140,7 +199,9 @@ std::optional<engine::SteadyMoment> LoopWaker::set_timer() noexcept {
 void LoopWaker::close() noexcept {
   closed_.store(true, std::memory_order_seq_cst);
   drop_told();
+  due_.clear();
   listening_.clear();
+  while (!driven_.empty()) leave(driven_.back().descriptor);
   while (ends_[0] != nullptr) ends_[0]->take_future();
 }
 
@@ -178,7 +239,7 @@ void call_loop(PyObject* self, const char* how, const char* method, std::optiona
 
 void keep_time(PyObject* self) {
   const auto moment = as_waker(self).waker->set_timer();
-  if (moment) call_loop(self, "call_later", "tell_overdue", seconds_until(*moment));
+  if (moment) call_loop(self, "call_later", "complete_overdue", seconds_until(*moment));
 }
 
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
@@ -209,29 +270,68 @@ void destroy(PyObject* self) {
 PyObject* descriptor(PyObject* self, PyObject*) {
   return PyLong_FromLong(loop_waker_of(self)->descriptor());
 }
-PyObject* end_turn(PyObject* self, PyObject*) {
-  loop_waker_of(self)->end_turn();
-  Py_RETURN_NONE;
+// Has the loop watch what there is to be watched.
+void watch_fresh(PyObject* self, PyObject* loop) {
+  LoopWaker& waker = *loop_waker_of(self);
+  for (int number = waker.take_fresh(); number >= 0; number = waker.take_fresh()) {
+    const Object call = Object::checked(PyObject_GetAttrString(self, "read"));
+    if (!Object::owned(
+            PyObject_CallMethod(loop, "add_reader", "iOi", number, call.get(), number))) {
+      PyErr_Clear();  // A loop that watches no sockets, or too many.
+      waker.leave(number);
+    }
+  }
 }
-PyObject* pass_on(PyObject* self, PyObject*) {
-  loop_waker_of(self)->pass_on();
-  Py_RETURN_NONE;
-}
-PyObject* tell_overdue(PyObject* self, PyObject*) {
+
+// What the loop calls.
+template <class Run>
+PyObject* within_loop(PyObject* self, Run&& run) {
   return guarded([&] {
-    if (loop_waker_of(self)->tell_overdue(std::chrono::steady_clock::now())) keep_time(self);
+    const Object loop = loop_of(self);
+    const RunsLoop here(loop.get());
+    run(*loop_waker_of(self), loop.get());
+    if (loop) watch_fresh(self, loop.get());
     return Object::shared(Py_None).release();
   });
 }
 
+PyObject* send(PyObject* self, PyObject*) {
+  return within_loop(self, [](LoopWaker& waker, PyObject*) { waker.send(); });
+}
+PyObject* pass_on(PyObject* self, PyObject*) {
+  return within_loop(self, [](LoopWaker& waker, PyObject*) { waker.pass_on(); });
+}
+PyObject* read(PyObject* self, PyObject* descriptor) {
+  return within_loop(self, [&](LoopWaker& waker, PyObject* loop) {
+    const int number = static_cast<int>(PyLong_AsLong(descriptor));
+    if (waker.read(number)) return;
+    const Object removed = Object::owned(
+        loop == nullptr ? nullptr : PyObject_CallMethod(loop, "remove_reader", "O", descriptor));
+    if (!removed) PyErr_Clear();  // The loop is closed.
+    waker.forget(number);
+  });
+}
+PyObject* complete_overdue(PyObject* self, PyObject*) {
+  return within_loop(self, [&](LoopWaker& waker, PyObject*) {
+    if (waker.complete_overdue(std::chrono::steady_clock::now())) keep_time(self);
+  });
+}
+
+PyObject* close(PyObject* self, PyObject*) {
+  loop_waker_of(self)->close();
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
-    {"fileno", descriptor, METH_NOARGS, "What the loop watches."},
-    {"end_turn", end_turn, METH_NOARGS, "What was submitted is waited for."},
-    {"pass_on", pass_on, METH_NOARGS, "Tells the futures of what has completed."},
-    {"tell_overdue", tell_overdue, METH_NOARGS,
-     "Tells the futures whose time has come; the loop's timer calls it."},
+    {"fileno", descriptor, METH_NOARGS, "What the loop watches for other threads."},
+    {"send", send, METH_NOARGS, "Sends what was submitted."},
+    {"read", read, METH_O, "Reads from this descriptor, and completes what that is for."},
+    {"pass_on", pass_on, METH_NOARGS, "Completes the futures of what has completed."},
+    {"complete_overdue", complete_overdue, METH_NOARGS,
+     "Completes the futures whose time has come; the loop's timer calls it."},
+    {"close", close, METH_NOARGS, "Lets go of what waits: the loop is closed."},
     {}};
-PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Wakes an event loop, by an eventfd.")},
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("What an event loop has to do with stores.")},
                        {Py_tp_new, reinterpret_cast<void*>(make)},
                        {Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
                        {Py_tp_methods, methods},
@@ -250,14 +350,27 @@ Object waker_of(const Object& loop) {
   return waker;
 }
 
-void wait_on(PyObject* waker, FutureWake& wake, Object future, engine::SteadyMoment until,
-             engine::Op* op) {
-  wake.wait_on(std::move(future), until);
+const void* known_waker(PyObject* loop) noexcept {
+  if (loop == nullptr || latest == nullptr || loop_of(latest).get() != loop) return nullptr;
+  return loop_waker_of(latest).get();
+}
+
+Object wait_on(PyObject* waker, FutureWake& wake, engine::SteadyMoment until, engine::Op* op) {
+  Object loop = loop_of(waker);
+  if (!loop) {
+    PyErr_SetString(PyExc_RuntimeError, "the loop has gone");
+    throw Raised();
+  }
+  const Object future = make_loop_future(std::move(loop));
+  wake.wait_on(future, until);
   keep_time(waker);
-  if (op == nullptr) return;
-  const bool in_turn = loop_waker_of(waker)->in_turn();
+  if (op == nullptr) return future;
+  LoopWaker& there = *loop_waker_of(waker);
+  const bool sends_soon = there.sends_soon();
   wake.listen_to(*op);
-  if (!in_turn) call_loop(waker, "call_soon", "end_turn", std::nullopt);
+  if (!sends_soon) call_loop(waker, "call_soon", "send", std::nullopt);
+  if (there.has_many()) there.send();
+  return future;
 }
 
 const Ref<LoopWaker>& loop_waker_of(PyObject* object) noexcept { return as_waker(object).waker; }

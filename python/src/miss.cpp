@@ -87,8 +87,9 @@ Miss::Miss(Function& function, PyObject* const* args, Py_ssize_t count, PyObject
 
 Step Miss::join() {
   const Question& question = call_.question();
+  begun_ = now();
   auto joined = function_.flights().join(
-      question.hash(), question, [this] { return function_.flight_key(call_); }, now());
+      question.hash(), question, [this] { return function_.flight_key(call_); }, begun_);
   if (!joined.leader) {
     flight_ = std::move(joined.flight);
     return enlist();
@@ -180,19 +181,23 @@ double Miss::patience() const noexcept {
   return std::clamp(std::chrono::duration<double>(left).count(), 0.0, 1.0);
 }
 
-Object Miss::begin(const Object& loop) {
+bool Miss::start(const Object& loop, bool joins) {
   const auto flight = leadership_.flight();
-  begun_ = now();
+  if (!joins) begun_ = now();
   if (!flight->start(begun_)) {
     flight_ = leadership_.resign();
-    return Object();
+    return false;
   }
   if (Leader* const leader = flight->key().leader.get()) {
     gone_ = leader->gone = std::make_shared<bool>(false);
     leader->loop = Kept(loop);
   }
+  return true;
+}
+
+Object Miss::mark() {
   const engine::Context::Adopt adopted(Solo::context());
-  mark_ = make_mark(engine::Context::capture().with(flight));
+  mark_ = make_mark(engine::Context::capture().with(leadership_.flight()));
   return mark_;
 }
 

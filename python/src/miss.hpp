@@ -48,7 +48,7 @@ class TaskWaiter final : public engine::Counted, public engine::Waiter {
 
 /// What a driver does next.
 enum class Step : std::uint8_t {
-  lead,     ///< `begin`, run the body, then `land` or `fail`.
+  lead,     ///< `start`, run the body, then `land` or `fail`.
   wait,     ///< `wait_on` a future, await it, `look`.
   landed,   ///< `result`.
   through,  ///< Run the body; nothing is stored.
@@ -82,11 +82,12 @@ class Miss {
   Step join();
   /// Detaches what runs, and leads.
   Step restart();
-  /// A mark for the context while the body runs; none: it has landed meanwhile. `loop`: that runs,
-  /// or none.
-  Object begin(const Object& loop);
-  Object begin() { return begin(running_loop()); }
-  /// A mark for the context of bodies that run while these misses (a list), begun, are led on this
+  /// False: it has landed meanwhile. `loop`: that runs, or none. `joins`: it comes from `join`, at
+  /// this moment.
+  bool start(const Object& loop, bool joins = false);
+  /// For the context while the body runs. REQUIRES: started.
+  Object mark();
+  /// The same for bodies that run while these misses (a list), started, are led on this
   /// thread. Its own would end with it.
   static Object mark_of(PyObject* misses);
   /// The body, called.
@@ -95,7 +96,7 @@ class Miss {
   Object body_before(PyObject* idle);
   Object land(PyObject* result);
 
-  // Far tiers, between `begin` and `body`, and between `body` and `land`.
+  // Far tiers, between `start` and `body`, and between `body` and `land`.
 
   /// True: there is something to `step_far` through, or to `drive_far`. `waits`: for another
   /// process that computes it.
@@ -113,11 +114,13 @@ class Miss {
   /// Whoever waits leads.
   void give_up() noexcept;
   bool store_far(PyObject* result);
-  /// Seconds to wait, if not woken before; nothing: it has ended. `loop`: that of the task that
-  /// takes this step, or null.
-  std::optional<double> step_far(PyObject* loop);
-  /// When there is something to step through, or those seconds have passed.
-  void wake_far(PyObject* future, PyObject* waker);
+  /// False: it has ended. `loop`: that of the task that takes this step, or null.
+  bool step_far(PyObject* loop);
+  /// Seconds until the next step, if it is not woken before. REQUIRES: it has not ended.
+  double far_patience() const noexcept;
+  /// A future of that loop's, which is done when there is something to step through, or those
+  /// seconds have passed.
+  Object wake_far(PyObject* waker);
   /// The result that far tiers had, landed; none: run the body.
   Object take_far();
 

@@ -90,33 +90,33 @@ bool Miss::store_far(PyObject* result) {
   }
 }
 
-std::optional<double> Miss::step_far(PyObject* loop) {
-  const auto left = [this] {
-    const auto span = walk_->until() - std::chrono::steady_clock::now();
-    return std::clamp(std::chrono::duration<double>(span).count(), 0.0, 3600.0);
-  };
+bool Miss::step_far(PyObject* loop) {
   if (walk_waits_) {
     engine::Op* const op = walk_->op();
     const bool completed = op != nullptr && op->completed();
-    if (!completed && left() > 0) return left();
+    if (!completed && std::chrono::steady_clock::now() < walk_->until()) return true;
     if (wake_) wake_->take_future();
     if (!completed && op != nullptr && walk_->abandon() && wake_) wake_->stop_listening();
     wake_ = {};
   }
   {
     const StepsOn here(loop);
+    const engine::OnLoop asks(known_waker(loop));
     walk_waits_ = !step(*walk_);
   }
-  if (walk_waits_) return left();
-  drop_walk();
-  return std::nullopt;
+  if (!walk_waits_) drop_walk();
+  return walk_waits_;
 }
 
-void Miss::wake_far(PyObject* future, PyObject* waker) {
+double Miss::far_patience() const noexcept {
+  const auto left = walk_->until() - std::chrono::steady_clock::now();
+  return std::clamp(std::chrono::duration<double>(left).count(), 0.0, 3600.0);
+}
+
+Object Miss::wake_far(PyObject* waker) {
   const bool listens = static_cast<bool>(wake_);
   if (!wake_) wake_ = engine::make_ref<FutureWake>(loop_waker_of(waker));
-  python::wait_on(waker, *wake_, Object::shared(future), walk_->until(),
-                  listens ? nullptr : walk_->op());
+  return python::wait_on(waker, *wake_, walk_->until(), listens ? nullptr : walk_->op());
 }
 
 Object Miss::take_far() {

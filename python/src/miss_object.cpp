@@ -21,7 +21,6 @@ PyObject* on(PyObject* self, Run&& run) {
 
 Object step(Step step) { return Object::checked(PyLong_FromLong(static_cast<long>(step))); }
 Object none() { return Object::shared(Py_None); }
-Object or_none(const Object& object) { return object ? object : none(); }
 
 PyObject* join(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return step(miss.join()); });
@@ -54,7 +53,7 @@ PyObject* there(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return truth(miss.there()); });
 }
 PyObject* begin(PyObject* self, PyObject*) {
-  return on(self, [](Miss& miss) { return or_none(miss.begin()); });
+  return on(self, [](Miss& miss) { return miss.start(running_loop()) ? miss.mark() : none(); });
 }
 PyObject* body(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return miss.body(); });
@@ -70,20 +69,17 @@ PyObject* land(PyObject* self, PyObject* result) {
 }
 PyObject* step_far(PyObject* self, PyObject* loop) {
   return on(self, [&](Miss& miss) {
-    const auto seconds = miss.step_far(loop == Py_None ? nullptr : loop);
-    return seconds ? Object::checked(PyFloat_FromDouble(*seconds)) : none();
+    if (!miss.step_far(loop == Py_None ? nullptr : loop)) return none();
+    return Object::checked(PyFloat_FromDouble(miss.far_patience()));
   });
 }
-PyObject* wake_far(PyObject* self, PyObject* args) {
+PyObject* wake_far(PyObject* self, PyObject* waker) {
   return on(self, [&](Miss& miss) {
-    PyObject *future = nullptr, *waker = nullptr;
-    if (PyArg_ParseTuple(args, "OO", &future, &waker) == 0) throw Raised();
     if (!is_loop_waker(waker)) {
       PyErr_SetString(PyExc_TypeError, "expected a LoopWaker");
       throw Raised();
     }
-    miss.wake_far(future, waker);
-    return none();
+    return miss.wake_far(waker);
   });
 }
 // A tuple with the result, or None.
@@ -201,8 +197,8 @@ PyMethodDef methods[] = {
      "Whether they are to be given this: step_far()."},
     {"step_far", step_far, METH_O,
      "Seconds to wait; None: it has ended. The argument: the loop of this task, or None."},
-    {"wake_far", wake_far, METH_VARARGS,
-     "(future, LoopWaker): wakes it when there is something to step through."},
+    {"wake_far", wake_far, METH_O,
+     "A future of the loop of this LoopWaker: done when there is something to step through."},
     {"take_far", take_far, METH_NOARGS, "(result,) that far tiers had, landed; or None."},
     {"detach", whether<&Miss::detach>, METH_NOARGS, "What runs is stored nowhere."},
     {"erase_far", whether<&Miss::erase_far>, METH_NOARGS, "Whether to step_far through that."},

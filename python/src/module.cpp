@@ -10,6 +10,7 @@
 #include "guarded.hpp"
 #include "instances.hpp"
 #include "key_tuple.hpp"
+#include "loop_future.hpp"
 #include "loop_waker.hpp"
 #include "miss.hpp"
 #include "mode.hpp"
@@ -79,10 +80,10 @@ PyMethodDef functions[] = {
 int fill(PyObject* module) {
   const bool filled = prepare_errors(module) && prepare_canonical_key() && prepare_key_tuple() &&
                       Instances::prepare() && prepare_failure() && prepare_mode(module) &&
-                      prepare_waiting(module) && prepare_loop_waker(module) && prepare_miss() &&
-                      prepare_coroutine() && prepare_bound_method() && prepare_cache(module) &&
-                      prepare_values(module) && prepare_far(module) && prepare_backends(module) &&
-                      prepare_function(module);
+                      prepare_waiting(module) && prepare_loop_future() &&
+                      prepare_loop_waker(module) && prepare_miss() && prepare_coroutine() &&
+                      prepare_bound_method() && prepare_cache(module) && prepare_values(module) &&
+                      prepare_far(module) && prepare_backends(module) && prepare_function(module);
   return filled ? 0 : -1;
 }
 

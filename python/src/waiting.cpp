@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <new>
+#include <utility>
 
 #include "dcache/engine/coalesce.hpp"
 
@@ -29,6 +30,8 @@ PyTypeObject mark_type = [] {
 }();
 
 PyObject* inside = nullptr;  // The context variable.
+
+thread_local PyObject* known_loop = nullptr;  // Borrowed.
 
 // A failing body whose runner was told to stop fails nobody else.
 bool is_cancellation() noexcept { return PyErr_ExceptionMatches(PyExc_Exception) == 0; }
@@ -66,7 +69,11 @@ bool abandon_for_closed_loop(Running& flights, Running::Flown& flight) {
   return true;
 }
 
+RunsLoop::RunsLoop(PyObject* loop) noexcept : before_(std::exchange(known_loop, loop)) {}
+RunsLoop::~RunsLoop() { known_loop = before_; }
+
 Object running_loop() {
+  if (known_loop != nullptr) return Object::shared(known_loop);
   static PyObject* get = nullptr;
   if (get == nullptr) {
     PyObject* const modules = PyImport_GetModuleDict();  // Borrowed.

@@ -132,6 +132,20 @@ bool abandon_for_closed_loop(Running& flights, Running::Flown& flight);
 /// The loop that runs on this thread, or none. Imports nothing.
 Object running_loop();
 
+/// While it lives, a callback of this loop runs on this thread: `running_loop` does not have to
+/// ask, which takes a system call before Python 3.12.
+class RunsLoop {
+ public:
+  /// Borrows it.
+  explicit RunsLoop(PyObject* loop) noexcept;
+  RunsLoop(const RunsLoop&) = delete;
+  RunsLoop& operator=(const RunsLoop&) = delete;
+  ~RunsLoop();
+
+ private:
+  PyObject* const before_;
+};
+
 // --- What the running code is inside of, as far as `contextvars` know: tasks and threads that a
 // --- body starts inherit it.
 
