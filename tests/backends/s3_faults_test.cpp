@@ -279,6 +279,12 @@ TEST_F(S3Leases, AreOffUnlessTheyAreAskedFor) {
   EXPECT_THROW(S3Backend({.bucket = "b", .lease = 10ms}), ConfigError);
 }
 
+TEST_F(S3Leases, AreNotTakenFromWhoComputesByWhoHasWatchedSince) {
+  EXPECT_EQ(ask(one, Verb::lease, "k").reply, Reply::done);
+  const Item watched = ask(other, Verb::watch, "k");
+  EXPECT_EQ(ask(other, Verb::lease, "k", "", watched.token).reply, Reply::busy);
+}
+
 TEST_F(S3Leases, OfAProcessThatHasDiedAreTakenOver) {
   EXPECT_EQ(ask(one, Verb::lease, "k").reply, Reply::done);
   EXPECT_EQ(ask(other, Verb::lease, "k").reply, Reply::busy);

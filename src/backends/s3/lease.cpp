@@ -43,7 +43,8 @@ bool Lease::known() {
   } else if (verb == Verb::release && (!of || of->record || !guarded)) {
     answered(Reply::done);
   } else {
-    if (of && guarded) tag_ = of->tag;
+    looks_ = verb == Verb::lease && of && of->taken;
+    if (of && guarded && !looks_) tag_ = of->tag;
     return false;
   }
   return true;
@@ -68,16 +69,17 @@ void Lease::done() {
   if (op().verb() == Verb::fill || op().verb() == Verb::release) return answered(Reply::done);
   std::string tag = tag_in(reply);
   if (tag.empty()) tag = sigv4::hex(md5(text_));
-  give({std::move(tag), false});
+  give({.tag = std::move(tag)});
 }
 
 void Lease::take_what_is_there() {
   const std::string tag = tag_in(reply);
   const auto placeholder = Placeholder::read(reply.body);
-  if (!placeholder) return give({tag, true});
+  if (!placeholder) return give({.tag = tag, .record = true});
   const bool computes = placeholder->until > store().unix_seconds();
   const bool ours = placeholder->holder == store().tokens.holder();
-  if (op().verb() == Verb::watch || (computes && ours)) return give({tag, false});
+  const bool watches = op().verb() == Verb::watch;
+  if (watches || (computes && ours)) return give({.tag = tag, .taken = watches && computes});
   if (computes) return answered(Reply::busy);
   looks_ = false;
   tag_ = tag;  // Nobody computes: it is taken over.

@@ -40,6 +40,7 @@ class Tokens {
   struct Of {
     std::string tag;      ///< ETag, bare. Empty: the server has no conditional writes.
     bool record = false;  ///< Of a record, not of a placeholder.
+    bool taken = false;   ///< Of a placeholder of somebody who computes.
   };
   /// The oldest are forgotten beyond: their fills are refused.
   static constexpr std::size_t most = 65'536;
