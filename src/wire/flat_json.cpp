@@ -109,8 +109,10 @@ class Reader {
 
   bool code_unit(std::uint32_t& unit) {
     if (rest_.size() < 4) return false;
-    const auto [stop, error] = std::from_chars(rest_.data(), rest_.data() + 4, unit, 16);
-    if (error != std::errc() || stop != rest_.data() + 4) return false;
+    const char* const first = rest_.data();
+    const char* const last = first + 4;
+    const auto [stop, error] = std::from_chars(first, last, unit, 16);
+    if (error != std::errc() || stop != last) return false;
     rest_.remove_prefix(4);
     return true;
   }

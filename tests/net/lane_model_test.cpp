@@ -164,8 +164,8 @@ class World {
   Ref<Probe> make_request() {
     const std::size_t filler = fibers_.chance(0.2) ? 40 : fibers_.below(10);
     const std::size_t first_cut = fibers_.below(99);
-    Ref<Probe> request = engine::make_ref<Probe>(
-        ++last_id_, filler, first_cut, fibers_.below(99), now_ + chances_.deadline, now_);
+    Ref<Probe> request = engine::make_ref<Probe>(++last_id_, filler, first_cut, fibers_.below(99),
+                                                 now_ + chances_.deadline, now_);
     request->repeatable = fibers_.chance(chances_.repeat);
     return request;
   }

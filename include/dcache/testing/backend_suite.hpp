@@ -28,6 +28,9 @@ struct BackendRow {
   std::function<std::shared_ptr<engine::Backend>()> make;
   /// The largest value that it takes.
   std::size_t value_max = std::size_t{4} << 20U;
+  /// While one thread replaces a value, others find the old one or the new one, never none. False
+  /// for stores that are consistent in the end only.
+  bool steady = true;
   /// How long an operation may take here.
   std::chrono::nanoseconds patience = std::chrono::seconds(10);
   /// False: what is put is not found again, in any case.

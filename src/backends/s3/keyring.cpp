@@ -54,11 +54,11 @@ void Keyring::search() {
   } catch (const std::exception& error) {
     answer = {nullptr, error.what(), false};
   }
-  finish(std::move(answer));
+  finish(answer);
   OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
 }
 
-void Keyring::finish(Answer answer) {
+void Keyring::finish(const Answer& answer) {
   std::vector<Told> waiting;
   {
     const std::lock_guard lock(lock_);

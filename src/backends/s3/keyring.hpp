@@ -54,7 +54,7 @@ class Keyring : public std::enable_shared_from_this<Keyring> {
   };
 
   void search();
-  void finish(Answer answer);
+  void finish(const Answer& answer);
 
   const Find find_;
   engine::Lock lock_;

@@ -88,7 +88,7 @@ void Batch::done() {
     const std::string code = xml::text_of(error, "Code").value_or("");
     if (code == "NoSuchKey") continue;
     const std::string message = xml::text_of(error, "Message").value_or("");
-    return again({Meaning::again, code + ": " + message, "", true});
+    return again({Meaning::again, std::string(code).append(": ").append(message), "", true});
   }
   answered(Reply::done);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <initializer_list>
 #include <utility>
 
 #include "dcache/error.hpp"
@@ -15,14 +16,10 @@ namespace {
 
 constexpr std::streamsize file_max = 1 << 20;
 
-// The first that is not empty.
-template <class... Others>
-std::string first_of(std::string first, Others&&... others) {
-  if constexpr (sizeof...(others) == 0) {
-    return first;
-  } else {
-    return first.empty() ? first_of(std::forward<Others>(others)...) : first;
-  }
+std::string first_of(std::initializer_list<std::string> texts) {
+  const auto* const found =
+      std::find_if(texts.begin(), texts.end(), [](const auto& each) { return !each.empty(); });
+  return found == texts.end() ? std::string() : *found;
 }
 
 std::string file_of(const char* named_by, const char* otherwise) {
@@ -74,7 +71,7 @@ Profiles shared_profiles() {
 }
 
 std::string profile_name(const S3Options& options) {
-  return first_of(options.profile, variable("AWS_PROFILE"), std::string("default"));
+  return first_of({options.profile, variable("AWS_PROFILE"), "default"});
 }
 
 void check_bucket(const std::string& bucket) {
@@ -109,20 +106,20 @@ std::string checked_endpoint(std::string endpoint) {
 Settings resolve(const S3Options& options) {
   Lazy profile(profile_name(options));
   Settings out;
-  out.bucket = first_of(options.bucket, variable("DCACHE_S3_BUCKET"));
+  out.bucket = first_of({options.bucket, variable("DCACHE_S3_BUCKET")});
   check_bucket(out.bucket);
-  out.prefix = first_of(options.prefix, variable("DCACHE_S3_PREFIX"));
+  out.prefix = first_of({options.prefix, variable("DCACHE_S3_PREFIX")});
   while (out.prefix.ends_with('/')) out.prefix.pop_back();
   if (!out.prefix.empty()) out.prefix += '/';
   out.endpoint =
-      first_of(options.endpoint, variable("AWS_ENDPOINT_URL_S3"), variable("AWS_ENDPOINT_URL"));
+      first_of({options.endpoint, variable("AWS_ENDPOINT_URL_S3"), variable("AWS_ENDPOINT_URL")});
   if (out.endpoint.empty() && variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "true") {
     out.endpoint = profile["endpoint_url"];
   }
   out.endpoint = checked_endpoint(out.endpoint);
-  out.region = first_of(options.region, variable("AWS_REGION"), variable("AWS_DEFAULT_REGION"));
-  if (out.region.empty()) out.region = first_of(profile["region"], std::string("us-east-1"));
-  out.ca_file = first_of(options.ca_file, variable("AWS_CA_BUNDLE"));
+  out.region = first_of({options.region, variable("AWS_REGION"), variable("AWS_DEFAULT_REGION")});
+  if (out.region.empty()) out.region = first_of({profile["region"], "us-east-1"});
+  out.ca_file = first_of({options.ca_file, variable("AWS_CA_BUNDLE")});
   return out;
 }
 

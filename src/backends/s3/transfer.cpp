@@ -75,10 +75,10 @@ void Transfer::set_up_once() {
 }
 
 void Transfer::append_header(const std::string& line) {
-  curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
+  curl_slist* const list = headers_.release();
+  curl_slist* const longer = curl_slist_append(list, line.c_str());
+  headers_.reset(longer == nullptr ? list : longer);
   if (longer == nullptr) throw std::bad_alloc();
-  (void)headers_.release();
-  headers_.reset(longer);
 }
 
 void Transfer::prepare(const Request& request, Reply& reply) {
