@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -71,8 +72,10 @@ class Exchange : public engine::Counted {
   virtual void ended() noexcept = 0;
 };
 
-/// Thread-safe. The thread is there while there is something to do. Fork: a child has connections
-/// and a thread of its own; what the parent was doing is the parent's.
+/// Thread-safe. Requests are moved along by one thread at a time: one that waits for one of them
+/// and comes to `drive`, else one of the client's own, which is there while there is something to
+/// do. Fork: a child has connections and a thread of its own; what the parent was doing is the
+/// parent's.
 class Client {
  public:
   /// Requests under way at a time, each on a connection; the others wait, those with the nearest
@@ -86,7 +89,13 @@ class Client {
   Client& operator=(const Client&) = delete;
   ~Client();
 
-  void send(const engine::Ref<Exchange>& exchange) noexcept;
+  /// `driven`: this thread is going to `drive`, or to `hand_over`.
+  void send(const engine::Ref<Exchange>& exchange, bool driven = false) noexcept;
+  /// Moves all along until `ended` says so, or until `moment`; returns at once if another thread
+  /// does. What is left then is the client's own thread's.
+  void drive(SteadyMoment moment, const std::function<bool()>& ended) noexcept;
+  /// Nobody comes to drive.
+  void hand_over() noexcept;
   /// It ends soon, as `closed`, if it has not ended.
   void give_up(const engine::Ref<Exchange>& exchange) noexcept;
   /// All end as `closed`, from now on.

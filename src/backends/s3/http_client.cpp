@@ -2,21 +2,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include <openssl/crypto.h>
-
-#include "dcache/engine/executor.hpp"
-
 #include "backends/s3/http.hpp"
+#include "backends/s3/threads.hpp"
 #include "backends/s3/transfer.hpp"
 
 namespace dcache::http {
@@ -27,47 +22,25 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A thread with nothing to do ends after this; its connections stay.
-constexpr auto idle_max = 10s;
-constexpr auto patience_at_exit = 100ms;
+// Our own thread leaves after so long with nothing to do, so that the next who waits can drive.
+constexpr auto idle_max = 5ms;
+// And looks at the clock at least so often.
+constexpr auto sleep_max = 10s;
 
 }  // namespace
 
-/// The requests of one client in one process, and who drives them: a task of `threads()`.
-class Client::Loop final : public std::enable_shared_from_this<Loop> {
+/// The requests of one client in one process, and who drives them: a thread that waits, or one
+/// of ours.
+class Client::Loop final : public Stoppable, public std::enable_shared_from_this<Loop> {
  public:
-  struct Threads {
-    engine::Executor executor{
-        {.threads_max = 256, .queue_max = 256, .idle = 1s, .name = "dcache-http"}};
-    engine::Lock lock;
-    engine::PerProcess<std::set<Loop*>> driven;  // Guarded by lock.
-  };
-
-  // OpenSSL takes itself apart at exit: by then no thread may be within libcurl. REQUIRES: libcurl
-  // has been started, so that this comes before.
-  static Threads& threads() {
-    static auto* const only = [] {
-      auto* const made = new Threads;
-      std::atexit([] {
-        Threads& all = threads();
-        {
-          const std::lock_guard lock(all.lock);
-          for (Loop* const each : all.driven.get()) each->stop();
-        }
-        all.executor.close(patience_at_exit);
-      });
-      return made;
-    }();
-    return *only;
-  }
-
   Loop() : multi_(curl_multi_init()) {
     if (!multi_) throw std::bad_alloc();
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(connections_max));
   }
 
-  void send(const Ref<Exchange>& exchange) {
+  void send(const Ref<Exchange>& exchange, bool driven) {
     bool starts = false;
+    bool wakes = false;
     const char* refused = nullptr;
     {
       const std::lock_guard lock(lock_);
@@ -78,12 +51,37 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
       } else {
         arrived_.push_back(exchange);
         ++waiting_;
-        starts = !std::exchange(runs_, true);
+        wakes = runs_;
+        starts = !runs_ && !driven;
+        runs_ = runs_ || starts;
       }
     }
     if (refused != nullptr) return end(*exchange, Fault::closed, refused);
     if (starts) return start();
-    wake();
+    if (wakes) wake();
+  }
+
+  void drive(SteadyMoment moment, const std::function<bool()>& ended) {
+    {
+      const std::lock_guard lock(lock_);
+      if (runs_ || stopped_) return;
+      runs_ = true;
+    }
+    const Driven driven(*this);
+    while (!ended() && std::chrono::steady_clock::now() < moment) {
+      turn();
+      if (!ended()) sleep(moment);
+    }
+    leave();
+  }
+
+  void hand_over() {
+    {
+      const std::lock_guard lock(lock_);
+      if (runs_ || arrived_.empty()) return;
+      runs_ = true;
+    }
+    start();
   }
 
   void give_up(const Ref<Exchange>& exchange) {
@@ -95,7 +93,7 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
     wake();
   }
 
-  void stop() noexcept {
+  void stop() noexcept override {
     {
       const std::lock_guard lock(lock_);
       stopped_ = true;
@@ -112,27 +110,6 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
     std::unique_ptr<Transfer> transfer;
   };
 
-  // While a thread is in it.
-  class Driven {
-   public:
-    explicit Driven(Loop& loop) : loop_(loop) { note(true); }
-    Driven(const Driven&) = delete;
-    Driven& operator=(const Driven&) = delete;
-    ~Driven() {
-      OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
-      note(false);
-    }
-
-   private:
-    void note(bool there) {
-      Threads& all = threads();
-      const std::lock_guard lock(all.lock);
-      std::set<Loop*>& driven = all.driven.get();
-      there ? static_cast<void>(driven.insert(&loop_)) : static_cast<void>(driven.erase(&loop_));
-    }
-    Loop& loop_;
-  };
-
   static void end(Exchange& exchange, Fault fault, const char* why) noexcept {
     exchange.reply.fault = fault;
     exchange.reply.trouble = why;
@@ -144,8 +121,7 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
   }
 
   void start() {
-    const bool started = threads().executor.submit([self = shared_from_this()] { self->run(); });
-    if (started) return;
+    if (run_on_thread([self = shared_from_this()] { self->run(); })) return;
     std::vector<Ref<Exchange>> stranded;
     {
       const std::lock_guard lock(lock_);
@@ -156,21 +132,35 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
     for (const auto& each : stranded) end(*each, Fault::broken, "no thread could be had");
   }
 
+  // On our own thread.
   void run() {
     const Driven driven(*this);
     SteadyMoment idle_since = std::chrono::steady_clock::now();
     for (;;) {
-      const bool stopping = take_arrivals();
-      if (stopping) end_all();
-      begin_due();
-      int running = 0;
-      curl_multi_perform(multi_.get(), &running);
-      finish_done();
+      const bool stopping = turn();
       const SteadyMoment now = std::chrono::steady_clock::now();
-      if (!active_.empty() || !later_.empty() || !ready_.empty()) idle_since = now;
-      if ((stopping || now - idle_since >= idle_max) && may_end()) return;
-      sleep(now);
+      if (!is_idle()) idle_since = now;
+      if ((stopping || now - idle_since >= idle_max) && may_end()) break;
+      sleep(is_idle() ? idle_since + idle_max : SteadyMoment::max());
     }
+  }
+
+  bool is_idle() const noexcept { return active_.empty() && later_.empty() && ready_.empty(); }
+
+  // As far as it goes without waiting. True: it is stopped.
+  bool turn() {
+    const bool stopping = take_arrivals();
+    if (stopping) end_all();
+    begin_due();
+    int running = 0;
+    curl_multi_perform(multi_.get(), &running);
+    finish_done();
+    return stopping;
+  }
+
+  // What is left goes on on our own thread.
+  void leave() {
+    if (!is_idle() || !may_end()) start();
   }
 
   // True: it is stopped.
@@ -291,8 +281,9 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
     return true;
   }
 
-  void sleep(SteadyMoment now) {
-    SteadyMoment until = now + idle_max;
+  void sleep(SteadyMoment moment) {
+    const SteadyMoment now = std::chrono::steady_clock::now();
+    SteadyMoment until = std::min(moment, now + sleep_max);
     if (!later_.empty()) until = std::min(until, later_.begin()->first);
     if (!ready_.empty()) until = std::min(until, ready_.begin()->first);
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now);
@@ -313,11 +304,11 @@ class Client::Loop final : public std::enable_shared_from_this<Loop> {
   std::vector<Ref<Exchange>> arrived_;   // Guarded by lock_.
   std::vector<Ref<Exchange>> given_up_;  // Guarded by lock_.
   std::size_t waiting_ = 0;              // Guarded by lock_: about as many have not begun.
-  bool runs_ = false;                    // Guarded by lock_: a task drives it.
+  bool runs_ = false;                    // Guarded by lock_: somebody drives it.
   bool stopped_ = false;                 // Guarded by lock_.
   std::atomic<bool> asleep_{false};
 
-  // Of the task that drives it.
+  // Of who drives it.
   std::unique_ptr<CURLM, EndMulti> multi_;
   std::unordered_map<CURL*, Active> active_;
   std::multimap<SteadyMoment, Ref<Exchange>> later_;  // By when they may begin.
@@ -335,15 +326,31 @@ std::shared_ptr<Client::Loop> Client::loop() {
   return closed_ ? nullptr : loops_.get().loop;
 }
 
-void Client::send(const Ref<Exchange>& exchange) noexcept {
+void Client::send(const Ref<Exchange>& exchange, bool driven) noexcept {
   try {
-    if (const std::shared_ptr<Loop> running = loop()) return running->send(exchange);
+    if (const std::shared_ptr<Loop> running = loop()) return running->send(exchange, driven);
     exchange->reply.trouble = "closed";
     exchange->reply.fault = Fault::closed;
   } catch (const std::bad_alloc&) {
     exchange->reply.fault = Fault::broken;
   }
   exchange->ended();
+}
+
+void Client::drive(SteadyMoment moment, const std::function<bool()>& ended) noexcept {
+  try {
+    if (const std::shared_ptr<Loop> running = loop()) running->drive(moment, ended);
+  } catch (const std::bad_alloc&) {
+    hand_over();
+  }
+}
+
+void Client::hand_over() noexcept {
+  try {
+    if (const std::shared_ptr<Loop> running = loop()) running->hand_over();
+  } catch (const std::bad_alloc&) {
+    // Then it waits for the next request.
+  }
 }
 
 void Client::give_up(const Ref<Exchange>& exchange) noexcept {

@@ -31,6 +31,9 @@ constexpr auto grace = 10s;
 constexpr std::string_view hash_of_nothing =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+// What this thread is beginning, if somebody is going to carry it.
+thread_local const Journey* begun_here = nullptr;
+
 SteadyMoment steady_now() noexcept { return std::chrono::steady_clock::now(); }
 
 // Longer than anybody waits, and not so long that sums overflow.
@@ -57,10 +60,21 @@ void Journey::begin() {
     const std::lock_guard lock(lock_);
     parts_ = parts;
   }
+  const bool attended = op_->attended();
+  const Journey* const before = std::exchange(begun_here, attended ? this : nullptr);
   for (const auto& part : parts) part->begin();
+  begun_here = before;
+}
+
+bool Journey::is_begun_here() const noexcept { return begun_here == this; }
+
+void Journey::carry(SteadyMoment until) noexcept {
+  const engine::Ref<Journey> alive(this);
+  store_->client.drive(until, [this] { return left_.load(std::memory_order_acquire) == 0; });
 }
 
 void Journey::given_up() noexcept {
+  store_->client.hand_over();
   if (verb_ != Verb::get) return;
   std::vector<engine::Ref<Part>> parts;
   {
@@ -130,7 +144,7 @@ void Part::send() noexcept {
   try {
     const std::shared_ptr<const Settings> settings = store().settings();
     compose(*settings);
-    store().client.send(engine::Ref<Exchange>(this));
+    store().client.send(engine::Ref<Exchange>(this), journey_->is_begun_here());
   } catch (const ConfigError& error) {
     failed({.why = error.what()}, true);
   } catch (const std::exception& error) {

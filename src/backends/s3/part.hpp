@@ -38,9 +38,10 @@ class Journey final : public engine::Counted, public engine::Carrier {
   /// `never`: nor will it be, as things are set up.
   void part_failed(const Verdict& why, bool never) noexcept;
 
-  // Nothing to help with: the client has a thread of its own.
-  void carry(engine::SteadyMoment) noexcept override {}
-  void left_alone() noexcept override {}
+  /// Whether this thread is within `begin`, and somebody is going to carry.
+  bool is_begun_here() const noexcept;
+  void carry(engine::SteadyMoment until) noexcept override;
+  void left_alone() noexcept override { store_->client.hand_over(); }
   /// A look-up ends. A write goes on: what became of it has to be known.
   void given_up() noexcept override;
 

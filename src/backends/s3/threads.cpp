@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "backends/s3/threads.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include <openssl/crypto.h>
+
+#include "dcache/engine/executor.hpp"
+#include "dcache/engine/lock.hpp"
+
+#include "base/per_process.hpp"
+
+namespace dcache::http {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto patience_at_exit = 100ms;
+
+struct Threads {
+  engine::Executor executor{
+      {.threads_max = 256, .queue_max = 256, .idle = 10s, .name = "dcache-http"}};
+  engine::Lock lock;
+  engine::PerProcess<std::set<Stoppable*>> driven;  // Guarded by lock.
+};
+
+Threads& threads();
+
+void stop_at_exit() {
+  Threads& all = threads();
+  {
+    const std::lock_guard lock(all.lock);
+    for (Stoppable* const each : all.driven.get()) each->stop();
+  }
+  all.executor.close(patience_at_exit);
+}
+
+Threads& threads() {
+  static auto* const only = [] {
+    auto* const made = new Threads;
+    std::atexit(stop_at_exit);
+    return made;
+  }();
+  return *only;
+}
+
+}  // namespace
+
+Driven::Driven(Stoppable& what) : what_(what) {
+  Threads& all = threads();
+  const std::lock_guard lock(all.lock);
+  all.driven.get().insert(&what_);
+}
+
+Driven::~Driven() {
+  Threads& all = threads();
+  const std::lock_guard lock(all.lock);
+  all.driven.get().erase(&what_);
+}
+
+bool run_on_thread(std::function<void()> task) noexcept {
+  return threads().executor.submit([run = std::move(task)] {
+    run();
+    OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
+  });
+}
+
+}  // namespace dcache::http
