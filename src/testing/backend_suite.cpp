@@ -3,11 +3,10 @@
 
 #include <atomic>
 #include <exception>
-#include <numeric>
 #include <thread>
 #include <utility>
 
-#include "dcache/engine/random.hpp"
+#include "testing/asked.hpp"
 
 namespace dcache::testing {
 namespace {
@@ -17,106 +16,8 @@ using engine::no_end;
 using engine::Op;
 using engine::Ref;
 using engine::Reply;
-using engine::SteadyMoment;
 using engine::Verb;
 using engine::WallTime;
-
-struct Wrong {
-  std::string what;
-};
-
-void expect(bool holds, const std::string& what) {
-  if (!holds) throw Wrong{what};
-}
-
-WallTime in_an_hour() { return engine::wall_now() + engine::microseconds(std::chrono::hours(1)); }
-
-std::string new_key() {
-  static std::atomic<unsigned> count{0};
-  const auto chance = static_cast<std::uint64_t>(engine::random_fraction() * 1e15);
-  return "suite:" + std::to_string(chance) + '-' + std::to_string(++count);
-}
-
-// What a check asks, and waits for.
-class Asked {
- public:
-  explicit Asked(const BackendRow& row) : row_(row), backend_(row.make()) {
-    expect(backend_ != nullptr, "make() gave no backend");
-  }
-
-  engine::Backend& backend() const { return *backend_; }
-  engine::Capabilities can() const { return backend_->capabilities(); }
-
-  std::vector<Item> all(Verb verb, const std::vector<Item>& items) const {
-    return ask(verb, items, 0, [](const Item& item) { return item.reply == Reply::failed; });
-  }
-  // `missing`: how many of them are not there.
-  std::vector<Item> get(const std::vector<Item>& items, std::size_t missing) const {
-    return ask(Verb::get, items, row_.gives_back ? missing : items.size(),
-               [](const Item& item) { return item.reply != Reply::found; });
-  }
-  Item one(Verb verb, const std::string& key, std::string value = "", std::uint64_t token = 0,
-           WallTime expires = in_an_hour()) const {
-    std::vector<Item> items(1);
-    items[0].key = key;
-    items[0].value = std::move(value);
-    items[0].token = token;
-    items[0].expires = expires;
-    return all(verb, items)[0];
-  }
-  void put(const std::string& key, const std::string& value) const {
-    expect(one(Verb::put, key, value).reply == Reply::done, "put was not `done`");
-  }
-  void expect_value(const std::string& key, const std::string& value) const {
-    std::vector<Item> questions(1);
-    questions[0].key = key;
-    const Item item = get(questions, 0)[0];
-    if (!row_.gives_back) {
-      return expect(item.reply == Reply::missing, "get of what is not given back is not `missing`");
-    }
-    expect(item.reply == Reply::found, "get of what was put is not `found`");
-    expect(item.value == value,
-           "get gives other bytes than were put: " + std::to_string(item.value.size()) + " of " +
-               std::to_string(value.size()));
-  }
-  void expect_missing(const std::string& key) const {
-    expect(one(Verb::get, key).reply == Reply::missing,
-           "get of what is not there is not `missing`");
-  }
-
- private:
-  // Of a backend that is not reliable those are asked again whose answers are `wrong`, if there are
-  // more than may be so.
-  template <class Wrong>
-  std::vector<Item> ask(Verb verb, const std::vector<Item>& items, std::size_t may_be_wrong,
-                        Wrong&& wrong) const {
-    const SteadyMoment give_up = std::chrono::steady_clock::now() + row_.patience;
-    std::vector<Item> answers = items;
-    std::vector<std::size_t> open(items.size());
-    std::iota(open.begin(), open.end(), std::size_t{0});
-    for (;;) {
-      std::vector<Item> questions;
-      questions.reserve(open.size());
-      for (const std::size_t at : open) questions.push_back(items[at]);
-      const auto op = engine::make_ref<Op>(verb, std::move(questions), give_up);
-      backend_->submit(op);
-      expect(op->wait(), "an operation did not complete in time");
-      const bool last = row_.reliable || std::chrono::steady_clock::now() >= give_up;
-      expect(!last || op->trouble().empty(), "an operation failed: " + op->trouble());
-      if (op->trouble().empty()) {
-        expect(op->items.size() == open.size(),
-               "an operation came back with another number of items");
-        for (std::size_t i = 0; i < open.size(); ++i) answers[open[i]] = op->items[i];
-        std::erase_if(open, [&](std::size_t at) { return !wrong(answers[at]); });
-      }
-      if (last || open.size() <= may_be_wrong) return answers;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-
-  const BackendRow& row_;
-  std::shared_ptr<engine::Backend> backend_;
-};
 
 void says_what_is_missing(const BackendRow& row) { Asked(row).expect_missing(new_key()); }
 

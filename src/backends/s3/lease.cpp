@@ -36,14 +36,14 @@ bool Lease::known() {
   const auto of = verb == Verb::watch ? std::nullopt : store().tokens.find(item().token);
   if (begins && !guarded) {
     give({});
-  } else if (verb == Verb::lease && of && of->record) {
+  } else if (verb == Verb::lease && of && of->record && !item().looks) {
     answered(Reply::done);  // A placeholder would take the record away from those who may use it.
   } else if (verb == Verb::fill && !of) {
     answered(Reply::refused);
   } else if (verb == Verb::release && (!of || of->record || !guarded)) {
     answered(Reply::done);
   } else {
-    looks_ = verb == Verb::lease && of && of->taken;
+    looks_ = verb == Verb::lease && of && (of->taken || of->record);
     if (of && guarded && !looks_) tag_ = of->tag;
     return false;
   }
@@ -51,7 +51,7 @@ bool Lease::known() {
 }
 
 void Lease::ask(const Settings&) {
-  if (looks_) return get(Placeholder::range);
+  if (looks_) return get(item().looks ? std::string_view() : Placeholder::range);
   const Verb verb = op().verb();
   const bool guarded = store().conditional_writes.load(std::memory_order_relaxed);
   sigv4::Field condition{"If-None-Match", "*"};
@@ -73,17 +73,33 @@ void Lease::done() {
 }
 
 void Lease::take_what_is_there() {
+  if (item().looks && !is_intact(reply)) {
+    return again({Meaning::again, "the body is not what its ETag says", "", true});
+  }
   const std::string tag = tag_in(reply);
   const auto placeholder = Placeholder::read(reply.body);
-  if (!placeholder) return give({.tag = tag, .record = true});
+  if (!placeholder) {
+    if (!item().looks || is_seen()) return give({.tag = tag, .record = true});
+    item().value = std::move(reply.body);
+    return answered(Reply::found);
+  }
   const bool computes = placeholder->until > store().unix_seconds();
   const bool ours = placeholder->holder == store().tokens.holder();
   const bool watches = op().verb() == Verb::watch;
   if (watches || (computes && ours)) return give({.tag = tag, .taken = watches && computes});
-  if (computes) return answered(Reply::busy);
+  if (computes) {
+    item().token = store().tokens.add({.tag = tag, .taken = true});
+    return answered(Reply::busy);
+  }
   looks_ = false;
   tag_ = tag;  // Nobody computes: it is taken over.
   another_way(restless);
+}
+
+// Of use to nobody, as far as the asker knows.
+bool Lease::is_seen() const noexcept {
+  const std::string& seen = item().value;
+  return reply.body.empty() || (!seen.empty() && reply.body.ends_with(seen));
 }
 
 void Lease::exists() {
