@@ -157,7 +157,7 @@ void leases_to_one(const BackendRow& row) {
 
 void looks_before_it_leases(const BackendRow& row) {
   const Asked one(row), other(row);
-  if (!one.can().leases) return;
+  if (!one.can().leases || !row.gives_back) return;
   const std::string key = new_key();
   const auto look = [&](const Asked& asked, std::string seen) {
     std::vector<Item> items(1);

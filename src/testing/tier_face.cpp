@@ -161,9 +161,19 @@ void TierFace::put(Op& op) const {
 
 void TierFace::begin(Item& item, bool leases) {
   Call begun = call(item);
-  run(begun->look(without_reading(leases)));
-  item.reply = begun->busy() ? Reply::busy : Reply::done;
-  if (begun->busy()) return;
+  FarCall::Look how = without_reading(leases);
+  how.reads = leases && item.looks;
+  const std::string seen = std::exchange(item.value, {});
+  how.accept = [&](const Record& record, bool fresh) {
+    const bool is_new =
+        !record.payload.empty() && (seen.empty() || !record.payload.ends_with(seen));
+    if (!is_new) return RecordFault::mismatch;
+    if (fresh) item.value = record.payload;
+    return RecordFault::none;
+  };
+  run(begun->look(std::move(how)));
+  item.reply = begun->found() ? Reply::found : begun->busy() ? Reply::busy : Reply::done;
+  if (begun->found()) return;
   const std::lock_guard lock(mutex_);
   item.token = ++tokens_;
   begun_.emplace(item.token, std::move(begun));
