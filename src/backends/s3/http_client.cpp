@@ -31,7 +31,7 @@ constexpr auto sleep_max = 10s;
 
 /// The requests of one client in one process, and who drives them: a thread that waits, or one
 /// of ours.
-class Client::Loop final : public Stoppable, public std::enable_shared_from_this<Loop> {
+class Client::Loop final : public Leaving, public std::enable_shared_from_this<Loop> {
  public:
   Loop() : multi_(curl_multi_init()) {
     if (!multi_) throw std::bad_alloc();
@@ -68,7 +68,7 @@ class Client::Loop final : public Stoppable, public std::enable_shared_from_this
       runs_ = true;
     }
     const Driven driven(*this);
-    while (!ended() && std::chrono::steady_clock::now() < moment) {
+    while (!leaves_.load() && !ended() && std::chrono::steady_clock::now() < moment) {
       turn();
       if (!ended()) sleep(moment);
     }
@@ -93,7 +93,12 @@ class Client::Loop final : public Stoppable, public std::enable_shared_from_this
     wake();
   }
 
-  void stop() noexcept override {
+  void leave_for_good() noexcept override {
+    leaves_.store(true);
+    curl_multi_wakeup(multi_.get());
+  }
+
+  void stop() noexcept {
     {
       const std::lock_guard lock(lock_);
       stopped_ = true;
@@ -137,6 +142,7 @@ class Client::Loop final : public Stoppable, public std::enable_shared_from_this
     const Driven driven(*this);
     SteadyMoment idle_since = std::chrono::steady_clock::now();
     for (;;) {
+      if (leaves_.load()) return;
       const bool stopping = turn();
       const SteadyMoment now = std::chrono::steady_clock::now();
       if (!is_idle()) idle_since = now;
@@ -160,6 +166,7 @@ class Client::Loop final : public Stoppable, public std::enable_shared_from_this
 
   // What is left goes on on our own thread.
   void leave() {
+    if (leaves_.load()) return;
     if (!is_idle() || !may_end()) start();
   }
 
@@ -307,6 +314,7 @@ class Client::Loop final : public Stoppable, public std::enable_shared_from_this
   bool runs_ = false;                    // Guarded by lock_: somebody drives it.
   bool stopped_ = false;                 // Guarded by lock_.
   std::atomic<bool> asleep_{false};
+  std::atomic<bool> leaves_{false};  // The process ends.
 
   // Of who drives it.
   std::unique_ptr<CURLM, EndMulti> multi_;

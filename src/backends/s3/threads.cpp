@@ -25,16 +25,16 @@ struct Threads {
   engine::Executor executor{
       {.threads_max = 256, .queue_max = 256, .idle = 10s, .name = "dcache-http"}};
   engine::Lock lock;
-  engine::PerProcess<std::set<Stoppable*>> driven;  // Guarded by lock.
+  engine::PerProcess<std::set<Leaving*>> driven;  // Guarded by lock.
 };
 
 Threads& threads();
 
-void stop_at_exit() {
+void leave_at_exit() {
   Threads& all = threads();
   {
     const std::lock_guard lock(all.lock);
-    for (Stoppable* const each : all.driven.get()) each->stop();
+    for (Leaving* const each : all.driven.get()) each->leave_for_good();
   }
   all.executor.close(patience_at_exit);
 }
@@ -42,7 +42,7 @@ void stop_at_exit() {
 Threads& threads() {
   static auto* const only = [] {
     auto* const made = new Threads;
-    std::atexit(stop_at_exit);
+    std::atexit(leave_at_exit);
     return made;
   }();
   return *only;
@@ -50,7 +50,7 @@ Threads& threads() {
 
 }  // namespace
 
-Driven::Driven(Stoppable& what) : what_(what) {
+Driven::Driven(Leaving& what) : what_(what) {
   Threads& all = threads();
   const std::lock_guard lock(all.lock);
   all.driven.get().insert(&what_);
@@ -63,8 +63,9 @@ Driven::~Driven() {
 }
 
 bool run_on_thread(std::function<void()> task) noexcept {
-  return threads().executor.submit([run = std::move(task)] {
+  return threads().executor.submit([run = std::move(task)]() mutable {
     run();
+    run = nullptr;          // What it holds ends within libcurl, too.
     OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
   });
 }

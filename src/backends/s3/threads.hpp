@@ -2,7 +2,8 @@
 /// The threads of all HTTP clients of a process, and who is within libcurl at this moment.
 ///
 /// OpenSSL takes itself apart at exit: by then no thread may be within libcurl. So at exit all are
-/// told to stop, and waited for, for 100 ms.
+/// told to leave, and waited for, for 100 ms. No operation ends by that: whoever was woken then
+/// would go on in a process that is not there any more, an interpreter's that has ended for one.
 #pragma once
 
 #include <functional>
@@ -10,28 +11,28 @@
 namespace dcache::http {
 
 /// Thread-safe.
-class Stoppable {
+class Leaving {
  public:
-  virtual void stop() noexcept = 0;
+  virtual void leave_for_good() noexcept = 0;
 
  protected:
-  Stoppable() = default;
-  Stoppable(const Stoppable&) = default;
-  Stoppable& operator=(const Stoppable&) = default;
-  ~Stoppable() = default;
+  Leaving() = default;
+  Leaving(const Leaving&) = default;
+  Leaving& operator=(const Leaving&) = default;
+  ~Leaving() = default;
 };
 
-/// As long as it lives, this is stopped at exit. REQUIRES: libcurl has been started, so that this
+/// As long as it lives, this is told at exit. REQUIRES: libcurl has been started, so that this
 /// comes before OpenSSL's end.
 class Driven {
  public:
-  explicit Driven(Stoppable& what);
+  explicit Driven(Leaving& what);
   Driven(const Driven&) = delete;
   Driven& operator=(const Driven&) = delete;
   ~Driven();
 
  private:
-  Stoppable& what_;
+  Leaving& what_;
 };
 
 /// Runs it on a thread of ours. False: none could be had.
