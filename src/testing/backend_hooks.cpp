@@ -53,6 +53,7 @@ BackendHook hook(const std::string& name, Around around) {
             changed.value_max -= std::min(record_head, changed.value_max);
             changed.gives_back = around.reads && around.writes;
             changed.reliable = !around.faults;
+            changed.frees_at_once = false;
             if (around.faults) changed.patience *= more_patience;
             return changed;
           }};

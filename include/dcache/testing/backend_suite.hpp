@@ -38,6 +38,8 @@ struct BackendRow {
   /// Operations fail now and then, and what is there is not found now and then. Asked again within
   /// `patience`, they do not.
   bool reliable = true;
+  /// A lease is free when its release is done. False: soon after, since nobody waits for a tier's.
+  bool frees_at_once = true;
 };
 
 struct BackendCheck {
