@@ -169,10 +169,16 @@ class TlsStream final : public Stream {
   SSL* const ssl_;
 };
 
+SSL_CTX* new_context() noexcept {
+  // OpenSSL would take itself apart at exit, under threads that end later and have things of it.
+  OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr);
+  return SSL_CTX_new(TLS_client_method());
+}
+
 }  // namespace
 
 struct TlsContext::Parts {
-  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX* context = new_context();
   BIO_METHOD* method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "dcache");
   std::string name;
   bool check_name = true;

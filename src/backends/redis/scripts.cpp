@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 namespace dcache::redis {
@@ -80,6 +81,7 @@ return redis.call('PEXPIRE', KEYS[3], ARGV[2]))";
 std::string digest_of(std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
   unsigned size = 0;
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);  // As for every digest of ours.
   EVP_Digest(text.data(), text.size(), bytes.data(), &size, EVP_sha1(), nullptr);
   std::string digest;
   for (unsigned i = 0; i < size; ++i) {
