@@ -287,7 +287,7 @@ void watch_fresh(PyObject* self, PyObject* loop) {
 template <class Run>
 PyObject* within_loop(PyObject* self, Run&& run) {
   return guarded([&] {
-    const Object loop = loop_of(self);
+    const Object loop = referred(as_waker(self).loop);
     const RunsLoop here(loop.get());
     run(*loop_waker_of(self), loop.get());
     if (loop) watch_fresh(self, loop.get());
@@ -351,12 +351,13 @@ Object waker_of(const Object& loop) {
 }
 
 const void* known_waker(PyObject* loop) noexcept {
-  if (loop == nullptr || latest == nullptr || loop_of(latest).get() != loop) return nullptr;
+  if (loop == nullptr || latest == nullptr || referred(as_waker(latest).loop).get() != loop)
+    return nullptr;
   return loop_waker_of(latest).get();
 }
 
 Object wait_on(PyObject* waker, FutureWake& wake, engine::SteadyMoment until, engine::Op* op) {
-  Object loop = loop_of(waker);
+  Object loop = referred(as_waker(waker).loop);
   if (!loop) {
     PyErr_SetString(PyExc_RuntimeError, "the loop has gone");
     throw Raised();
