@@ -316,12 +316,16 @@ def test_the_environment_can_switch_a_function_to_it(server, environment):
     environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     url = f"s3://switched/p?endpoint=http://127.0.0.1:{server.port}"
     environment.setenv("DCACHE_URL", url)
+    script = """
+        from dcache import dcache
 
-    @dcache(name="switched")
-    def switched(n):
-        return n
+        @dcache(name="switched")
+        def switched(n):
+            return n
 
-    assert switched(1) == 1
+        print(switched(1))
+    """
+    assert run(script) == "1\n"
     assert len(server.store.objects) == 2
     assert all(path.startswith("/switched/p/switched%3A") for path in server.store.objects)
 

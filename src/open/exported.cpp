@@ -52,6 +52,7 @@ class Errand final : public Completion {
       item.expires = question.expires;
       item.token = question.token;
       item.kills = question.kills != 0;
+      item.looks = question.looks != 0;
     }
     const std::int64_t left = host.time_left(theirs);
     const SteadyMoment deadline =
