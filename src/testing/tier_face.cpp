@@ -165,9 +165,7 @@ void TierFace::begin(Item& item, bool leases) {
   how.reads = leases && item.looks;
   const std::string seen = std::exchange(item.value, {});
   how.accept = [&](const Record& record, bool fresh) {
-    const bool is_new =
-        !record.payload.empty() && (seen.empty() || !record.payload.ends_with(seen));
-    if (!is_new) return RecordFault::mismatch;
+    if (!engine::is_news(record.payload, seen)) return RecordFault::mismatch;
     if (fresh) item.value = record.payload;
     return RecordFault::none;
   };

@@ -132,16 +132,4 @@ std::string authorization(std::string_view access_key, std::string_view scope,
   return out.append(signed_headers).append(", Signature=").append(signature);
 }
 
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  out.reserve(2 * bytes.size());
-  for (const char each : bytes) {
-    const auto byte = static_cast<unsigned char>(each);
-    out += digits[byte >> 4U];
-    out += digits[byte & 15U];
-  }
-  return out;
-}
-
 }  // namespace dcache::sigv4

@@ -59,7 +59,4 @@ std::string string_to_sign(std::string_view timestamp, std::string_view scope,
 std::string authorization(std::string_view access_key, std::string_view scope,
                           std::string_view signed_headers, std::string_view signature);
 
-/// Lower-case hexadecimal.
-std::string hex(std::string_view bytes);
-
 }  // namespace dcache::sigv4

@@ -58,11 +58,16 @@ struct Item {
   WallTime expires = no_end;
   std::uint64_t token = 0;  ///< Of lease and watch; for fill and release.
   bool kills = false;       ///< Of fill: other tokens of the key are dead then, as after put.
-  /// Of lease: `found` with what is there, and no lease, unless there is nothing (an empty value
-  /// is), or it ends with `value`: that is what the asker has seen of it and cannot use.
+  /// Of lease: `found` with what is there, and no lease, if it `is_news` to who has seen `value`.
   bool looks = false;
   Reply reply = Reply::none;
 };
+
+/// Whether what is there may be of use to somebody who asks for a lease: an empty value is nothing,
+/// and what ends with `seen` he has had before and could not use (empty: he has seen nothing).
+inline bool is_news(std::string_view there, std::string_view seen) noexcept {
+  return !there.empty() && (seen.empty() || !there.ends_with(seen));
+}
 
 /// Told once that an operation has completed, on the thread that completes it and with no lock
 /// held. Has to be short. It is the owner's again from then on.

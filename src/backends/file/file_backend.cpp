@@ -156,8 +156,7 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
       return told(item, leased, EAGAIN, Reply::busy);
     }
     const fs::Error error = get(item, opened);
-    const bool is_new = item.reply == Reply::found && !item.value.empty() &&
-                        (seen.empty() || !item.value.ends_with(seen));
+    const bool is_new = item.reply == Reply::found && engine::is_news(item.value, seen);
     if (error == 0 && !is_new) return told(item, leased, EAGAIN, Reply::busy);
     if (leased == 0) opened.leases.release(item.key, item.token);
     return error;

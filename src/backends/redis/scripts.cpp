@@ -7,6 +7,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "base/hex.hpp"
+
 namespace dcache::redis {
 namespace {
 
@@ -83,13 +85,7 @@ std::string digest_of(std::string_view text) {
   unsigned size = 0;
   OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);  // As for every digest of ours.
   EVP_Digest(text.data(), text.size(), bytes.data(), &size, EVP_sha1(), nullptr);
-  std::string digest;
-  for (unsigned i = 0; i < size; ++i) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    digest += digits[bytes[i] >> 4U];
-    digest += digits[bytes[i] & 15U];
-  }
-  return digest;
+  return engine::hex({reinterpret_cast<const char*>(bytes.data()), size});
 }
 
 Script script(std::string_view text) { return {text, digest_of(text)}; }

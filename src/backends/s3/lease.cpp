@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/s3/signer.hpp"
+#include "base/hex.hpp"
 
 namespace dcache::s3 {
 
@@ -68,7 +69,7 @@ void Lease::done() {
   if (looks_) return take_what_is_there();
   if (op().verb() == Verb::fill || op().verb() == Verb::release) return answered(Reply::done);
   std::string tag = tag_in(reply);
-  if (tag.empty()) tag = sigv4::hex(md5(text_));
+  if (tag.empty()) tag = engine::hex(md5(text_));
   give({.tag = std::move(tag)});
 }
 
@@ -79,7 +80,9 @@ void Lease::take_what_is_there() {
   const std::string tag = tag_in(reply);
   const auto placeholder = Placeholder::read(reply.body);
   if (!placeholder) {
-    if (!item().looks || is_seen()) return give({.tag = tag, .record = true});
+    if (!item().looks || !engine::is_news(reply.body, item().value)) {
+      return give({.tag = tag, .record = true});
+    }
     item().value = std::move(reply.body);
     return answered(Reply::found);
   }
@@ -94,12 +97,6 @@ void Lease::take_what_is_there() {
   looks_ = false;
   tag_ = tag;  // Nobody computes: it is taken over.
   another_way(restless);
-}
-
-// Of use to nobody, as far as the asker knows.
-bool Lease::is_seen() const noexcept {
-  const std::string& seen = item().value;
-  return reply.body.empty() || (!seen.empty() && reply.body.ends_with(seen));
 }
 
 void Lease::exists() {

@@ -23,7 +23,6 @@ class Lease final : public Part {
   void unconditional() override;
 
   void take_what_is_there();
-  bool is_seen() const noexcept;
   // A token of it.
   void give(Tokens::Of of);
 

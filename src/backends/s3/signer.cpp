@@ -11,6 +11,8 @@
 #include "dcache/engine/digest.hpp"
 #include "dcache/error.hpp"
 
+#include "base/hex.hpp"
+
 namespace dcache::s3 {
 namespace {
 
@@ -30,7 +32,7 @@ std::string hmac(std::string_view key, std::string_view text) {
 }  // namespace
 
 std::string sha256_hex(std::string_view bytes) {
-  return sigv4::hex(engine::as_bytes(engine::sha256({bytes})));
+  return engine::hex(engine::as_bytes(engine::sha256({bytes})));
 }
 
 std::string md5(std::string_view bytes) {
@@ -75,7 +77,7 @@ std::string Signer::authorization(const sigv4::Canonical& canonical, const Crede
   const std::string_view day = time.substr(0, 8);
   const std::string scope = sigv4::scope(day, region, service_);
   const std::string text = sigv4::string_to_sign(time, scope, sha256_hex(canonical.text));
-  const std::string signature = sigv4::hex(hmac(key(day, region, credentials.secret_key), text));
+  const std::string signature = engine::hex(hmac(key(day, region, credentials.secret_key), text));
   return sigv4::authorization(credentials.access_key, scope, canonical.signed_headers, signature);
 }
 

@@ -5,8 +5,8 @@
 #include <array>
 
 #include "backends/s3/signer.hpp"
+#include "base/hex.hpp"
 #include "wire/s3_xml.hpp"
-#include "wire/sigv4.hpp"
 
 namespace dcache::s3 {
 namespace {
@@ -117,7 +117,7 @@ bool is_intact(const http::Reply& reply) {
                          reply.header("x-amz-server-side-encryption-customer-algorithm").empty();
   if (!is_digest) return true;
   const std::string digest = md5(reply.body);
-  return digest.empty() || sigv4::hex(digest) == tag;
+  return digest.empty() || engine::hex(digest) == tag;
 }
 
 }  // namespace dcache::s3
