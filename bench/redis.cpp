@@ -18,9 +18,9 @@
 #include <hiredis/hiredis.h>
 
 #include "dcache/dcache.hpp"
-#include "dcache/engine/operation.hpp"
 #include "support/redis_server.hpp"
 
+#include "alone.hpp"
 #include "bars.hpp"
 #include "crowd.hpp"
 #include "hits.hpp"
@@ -29,7 +29,6 @@
 namespace {
 
 namespace bench = dcache::bench;
-namespace engine = dcache::engine;
 
 using namespace std::chrono_literals;
 
@@ -40,30 +39,7 @@ const std::string key = "module:f:" + std::string(52, 'a');
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
-/// Ours, through the public engine: an operation, which this thread waits for.
-class Ours {
- public:
-  explicit Ours(const dcache::test::RedisServer& server)
-      : backend_({.host = "127.0.0.1", .port = server.port(), .timeout = 5s}) {
-    const auto put = engine::make_op(engine::Verb::put, key, in_time());
-    put->items[0].value = std::string(record_size, 'x');
-    put->items[0].expires = engine::no_end;
-    backend_.submit(put);
-    if (!put->wait() || put->items[0].reply != engine::Reply::done) fail("put: " + put->trouble());
-  }
-
-  void get() {
-    const auto op = engine::make_op(engine::Verb::get, key, in_time());
-    op->attend();
-    backend_.submit(op);
-    if (!op->wait() || op->items[0].value.size() != record_size) std::abort();
-  }
-
- private:
-  static engine::SteadyMoment in_time() { return std::chrono::steady_clock::now() + 5s; }
-
-  dcache::RedisBackend backend_;
-};
+using Ours = bench::Alone<dcache::RedisBackend>;
 
 /// A connection of hiredis, which blocks.
 class Raw {
@@ -103,19 +79,6 @@ std::string name_of_record(const dcache::test::RedisServer& server) {
   return name;
 }
 
-bench::Bar time_alone(Ours& ours, Raw& raw, std::size_t rounds) {
-  bench::Paired paired(bench::Paired::long_slice);
-  const auto times = [](auto& client) {
-    return [&client](unsigned, std::size_t operations) {
-      for (std::size_t i = 0; i < operations; ++i) client.get();
-    };
-  };
-  const std::size_t base = paired.add({"hiredis, one caller", 1, nullptr, times(raw)});
-  const std::size_t mine = paired.add({"RedisBackend, one caller", 1, nullptr, times(ours)});
-  paired.run(rounds);
-  return bench::bar_of(paired, "one caller, get of 100 bytes ÷ blocking hiredis", mine, base, 1.15);
-}
-
 bench::Bar time_hits(const dcache::test::RedisServer& server, std::size_t rounds) {
   bench::Paired paired(bench::Paired::short_slice);
   const auto [chained, alone] = bench::add_near_hits(
@@ -145,11 +108,15 @@ bench::Bar count_together(Ours& ours, const dcache::test::RedisServer& server,
 int run(const std::vector<std::string>& words) {
   const bench::BarOptions options = bench::bar_options(words, "redis");
   const dcache::test::RedisServer server;
-  Ours ours(server);
+  Ours ours(dcache::RedisOptions{.host = "127.0.0.1", .port = server.port(), .timeout = 5s}, key,
+            record_size);
   const std::string name = name_of_record(server);
   Raw raw(server, name);
   const bool alone = bench::print_bars(
-      {time_alone(ours, raw, options.rounds), time_hits(server, options.rounds)}, "ns");
+      {bench::time_alone(ours, raw, "one caller, get of 100 bytes ÷ blocking hiredis",
+                         bench::Paired::long_slice, options.rounds, 1.15),
+       time_hits(server, options.rounds)},
+      "ns");
   std::printf("\n");
   const bool together =
       bench::print_bars({count_together(ours, server, name, options.rounds)}, "thousand a second");

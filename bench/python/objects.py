@@ -52,9 +52,9 @@ def ours(endpoint, **keys):
     return S3Backend("tests", "bench", endpoint=endpoint, timeout=PATIENCE, **keys)
 
 
-def theirs(endpoint, **keys):
-    """What gets the bytes of an object by its key, with boto3."""
-    client = boto3.client(
+def client_of(endpoint, **keys):
+    """A client of boto3's."""
+    return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
@@ -62,6 +62,11 @@ def theirs(endpoint, **keys):
         aws_secret_access_key=keys["secret_key"],
         config=Config(max_pool_connections=MANY, read_timeout=PATIENCE),
     )
+
+
+def theirs(endpoint, **keys):
+    """What gets the bytes of an object by its key, with boto3."""
+    client = client_of(endpoint, **keys)
     return lambda key: client.get_object(Bucket="tests", Key=key)["Body"].read()
 
 
@@ -166,13 +171,8 @@ def together(gateway, rounds, **keys):
         first(number)
     names = [f"bench/{first.key(number)}" for number in range(MANY)]
     mark = names[0].rpartition(":")[0]
-    listed = boto3.client(
-        "s3",
-        endpoint_url=gateway,
-        region_name="us-east-1",
-        aws_access_key_id=keys["access_key"],
-        aws_secret_access_key=keys["secret_key"],
-    ).list_objects_v2(Bucket="tests", Prefix=mark)["Contents"]
+    gateway_client = client_of(gateway, **keys)
+    listed = gateway_client.list_objects_v2(Bucket="tests", Prefix=mark)["Contents"]
     objects = {f"tests/{each['Key']}": get(each["Key"]) for each in listed}
     with plain_server(objects) as endpoint:
         backend = ours(endpoint, **keys)
