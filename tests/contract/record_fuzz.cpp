@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Damaged and invented records and values: whatever the bytes are, reading them is a fault or a
 // value, and nothing else.
-#include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
-#include <variant>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -15,6 +12,7 @@
 #include "dcache/codec.hpp"
 #include "dcache/engine/record.hpp"
 #include "support/damage.hpp"
+#include "support/mixed.hpp"
 
 namespace {
 
@@ -25,14 +23,7 @@ using dcache::engine::RecordKey;
 using dcache::engine::RecordOptions;
 using dcache::engine::RecordReader;
 using dcache::engine::Signer;
-
-struct Tree {
-  std::string name;
-  std::vector<Tree> children;
-};
-using Json = std::variant<std::monostate, bool, std::int64_t, double, std::string>;
-using Mixed = std::tuple<std::map<std::string, Json>, std::vector<std::optional<double>>, Tree,
-                         std::chrono::nanoseconds, std::chrono::sys_seconds>;
+using dcache::test::Mixed;
 
 TEST(Fuzz, RecordsAndValues) {
   const std::uint64_t inputs = dcache::test::fuzz_inputs();

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz/judges.hpp"
 
-#include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <stdexcept>
-#include <tuple>
-#include <variant>
 
 #include "dcache/codec.hpp"
 #include "dcache/engine/cbor_reader.hpp"
 #include "dcache/engine/open.hpp"
 #include "dcache/engine/record.hpp"
 #include "dcache/error.hpp"
+#include "support/mixed.hpp"
 #include "support/resp.hpp"
 
 namespace dcache::test {
@@ -78,14 +75,6 @@ std::string judge_record(std::string_view bytes) {
 }
 
 // --- Values ---
-
-struct Tree {
-  std::string name;
-  std::vector<Tree> children;
-};
-using Json = std::variant<std::monostate, bool, std::int64_t, double, std::string>;
-using Mixed = std::tuple<std::map<std::string, Json>, std::vector<std::optional<double>>, Tree,
-                         std::chrono::nanoseconds, std::chrono::sys_seconds>;
 
 std::string judge_value(std::string_view bytes) {
   const std::optional<Mixed> value = decode<Mixed>(bytes);
