@@ -58,7 +58,7 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
     if (opened->sweeping.test_and_set()) return false;
     const bool alone = opened->folders.locks.try_lock(sweep_byte) == 0;
     if (alone) {
-      files::sweep(opened->folders, options_.max_bytes);
+      files::sweep(opened->folders, opened->leases, options_.max_bytes);
       opened->folders.locks.unlock(sweep_byte);
     }
     opened->sweeping.clear();
@@ -115,11 +115,12 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
       case Verb::lease:
         return lease(item, opened);
       case Verb::watch:
-        return told(item, opened.leases.watch(item.key, item.token), 0, Reply::done);
+        return told(item, opened.leases.watch(files::entry_name(item.key), item.token), 0,
+                    Reply::done);
       case Verb::fill:
         return fill(item, opened);
       case Verb::release:
-        opened.leases.release(item.key, item.token);
+        opened.leases.release(files::entry_name(item.key), item.token);
         item.reply = Reply::done;
         return 0;
       case Verb::await:
@@ -150,35 +151,39 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
 
   // It is looked with the lease in hand: who had it before has stored what he computed.
   fs::Error lease(Item& item, Opened& opened) {
+    const std::string name = files::entry_name(item.key);
     const std::string seen = std::exchange(item.value, {});
-    const fs::Error leased = opened.leases.lease(item.key, item.token);
+    const fs::Error leased = opened.leases.lease(name, item.token);
     if (!item.looks || (leased != 0 && leased != EAGAIN)) {
       return told(item, leased, EAGAIN, Reply::busy);
     }
     const fs::Error error = get(item, opened);
     const bool is_new = item.reply == Reply::found && engine::is_news(item.value, seen);
     if (error == 0 && !is_new) return told(item, leased, EAGAIN, Reply::busy);
-    if (leased == 0) opened.leases.release(item.key, item.token);
+    if (leased == 0) opened.leases.release(name, item.token);
     return error;
   }
 
   fs::Error put(Item& item, Opened& opened) {
-    return write(item, opened, [&](const std::function<fs::Error()>& publish) {
-      return opened.leases.and_kill(item.key, publish);
+    const std::string name = files::entry_name(item.key);
+    return write(name, item, opened, [&](const std::function<fs::Error()>& publish) {
+      return opened.leases.and_kill(name, publish);
     });
   }
 
   fs::Error fill(Item& item, Opened& opened) {
-    const fs::Error error = write(item, opened, [&](const std::function<fs::Error()>& publish) {
-      return opened.leases.if_alive(item.key, item.token, item.kills, publish);
-    });
-    opened.leases.release(item.key, item.token);
+    const std::string name = files::entry_name(item.key);
+    const auto alive = [&](const std::function<fs::Error()>& publish) {
+      return opened.leases.if_alive(name, item.token, item.kills, publish);
+    };
+    const fs::Error error = write(name, item, opened, alive);
+    opened.leases.release(name, item.token);
     return told(item, error, ESTALE, Reply::refused);
   }
 
   fs::Error erase(Item& item, Opened& opened) {
     const std::string name = files::entry_name(item.key);
-    const fs::Error error = opened.leases.and_kill(item.key, [&] {
+    const fs::Error error = opened.leases.and_kill(name, [&] {
       const fs::Error first = opened.folders.entries.remove(name.c_str());
       return first == EISDIR ? move_away(name, opened) : first;
     });
@@ -186,14 +191,16 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
   }
 
   fs::Error add(Item& item, Opened& opened) {
+    const std::string name = files::entry_name(item.key);
     Item old;
     old.key = item.key;
-    const fs::Error error = write(item, opened, [&](const std::function<fs::Error()>& publish) {
-      return opened.leases.and_kill(item.key, [&]() -> fs::Error {
+    const auto once = [&](const std::function<fs::Error()>& publish) {
+      return opened.leases.and_kill(name, [&]() -> fs::Error {
         if (const fs::Error trouble = get(old, opened)) return trouble;
         return old.reply == Reply::found ? EEXIST : publish();
       });
-    });
+    };
+    const fs::Error error = write(name, item, opened, once);
     if (error == EEXIST) item.value = std::move(old.value);
     return told(item, error, EEXIST, Reply::found);
   }
@@ -205,8 +212,7 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
 
   // `guarded(publish)` publishes the draft, if it may.
   template <class Guarded>
-  fs::Error write(Item& item, Opened& opened, Guarded&& guarded) {
-    const std::string name = files::entry_name(item.key);
+  fs::Error write(const std::string& name, Item& item, Opened& opened, Guarded&& guarded) {
     fs::Draft draft(opened.folders.drafts);
     fs::Error error = draft.write(item.value, opened.folders.file_mode, item.expires);
     if (error == 0) {

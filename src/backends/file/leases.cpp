@@ -14,13 +14,13 @@ constexpr std::chrono::milliseconds patience{250};
 // Of threads of this process, which do not stop in the middle: a busy machine takes its time.
 constexpr std::chrono::seconds own_patience{5};
 
-std::uint64_t hash_of(std::string_view key) { return engine::checksum({key}); }
+std::uint64_t hash_of(std::string_view name) { return engine::checksum({name}); }
 
 // Behind the numbers, and below 2^63, which is where file offsets end.
-std::uint64_t lease_byte(std::string_view key, std::uint64_t token) {
+std::uint64_t lease_byte(std::string_view name, std::uint64_t token) {
   const std::string_view number(reinterpret_cast<const char*>(&token), sizeof token);
-  return (engine::checksum({key, number}) & ((std::uint64_t{1} << 62U) - 1)) | std::uint64_t{1}
-                                                                                   << 40U;
+  return (engine::checksum({name, number}) & ((std::uint64_t{1} << 62U) - 1)) | std::uint64_t{1}
+                                                                                    << 40U;
 }
 
 }  // namespace
@@ -47,16 +47,16 @@ fs::Error Leases::in_group(
   return error;
 }
 
-fs::Error Leases::watch(std::string_view key, std::uint64_t& token) const {
+fs::Error Leases::watch(std::string_view name, std::uint64_t& token) const {
   std::uint64_t number = 0;
-  const fs::Error error = locks_.read(hash_of(key) % groups * sizeof number, number);
+  const fs::Error error = locks_.read(hash_of(name) % groups * sizeof number, number);
   token = number + 1;
   return error;
 }
 
-fs::Error Leases::lease(std::string_view key, std::uint64_t& token) {
-  if (const fs::Error error = watch(key, token)) return error;
-  const std::uint64_t byte = lease_byte(key, token);
+fs::Error Leases::lease(std::string_view name, std::uint64_t& token) {
+  if (const fs::Error error = watch(name, token)) return error;
+  const std::uint64_t byte = lease_byte(name, token);
   const std::lock_guard lock(mutex_);
   unsigned& holders = held_[byte];
   if (holders > 0) {
@@ -72,8 +72,8 @@ fs::Error Leases::lease(std::string_view key, std::uint64_t& token) {
   return error;
 }
 
-void Leases::release(std::string_view key, std::uint64_t token) {
-  const std::uint64_t byte = lease_byte(key, token);
+void Leases::release(std::string_view name, std::uint64_t token) {
+  const std::uint64_t byte = lease_byte(name, token);
   const std::lock_guard lock(mutex_);
   const auto held = held_.find(byte);
   if (held == held_.end() || --held->second > 0) return;
@@ -81,9 +81,9 @@ void Leases::release(std::string_view key, std::uint64_t token) {
   locks_.unlock(byte);
 }
 
-fs::Error Leases::if_alive(std::string_view key, std::uint64_t token, bool kills,
+fs::Error Leases::if_alive(std::string_view name, std::uint64_t token, bool kills,
                            const std::function<fs::Error()>& change) {
-  return in_group(hash_of(key), [&](std::uint64_t at, std::uint64_t number) -> fs::Error {
+  return in_group(hash_of(name), [&](std::uint64_t at, std::uint64_t number) -> fs::Error {
     if (number + 1 != token) return ESTALE;
     if (kills) {
       if (const fs::Error error = locks_.write(at, number + 1)) return error;
@@ -92,11 +92,15 @@ fs::Error Leases::if_alive(std::string_view key, std::uint64_t token, bool kills
   });
 }
 
-fs::Error Leases::and_kill(std::string_view key, const std::function<fs::Error()>& change) {
-  return in_group(hash_of(key), [&](std::uint64_t at, std::uint64_t number) -> fs::Error {
+fs::Error Leases::and_kill(std::string_view name, const std::function<fs::Error()>& change) {
+  return in_group(hash_of(name), [&](std::uint64_t at, std::uint64_t number) -> fs::Error {
     if (const fs::Error error = locks_.write(at, number + 1)) return error;
     return change();
   });
+}
+
+fs::Error Leases::alone(std::string_view name, const std::function<fs::Error()>& change) {
+  return in_group(hash_of(name), [&](std::uint64_t, std::uint64_t) { return change(); });
 }
 
 }  // namespace dcache::files

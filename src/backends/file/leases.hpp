@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// Who computes a key, among processes, and whether what he computed may be stored.
+/// Who computes an entry, among processes, and whether what he computed may be stored. An entry
+/// goes by the name of its file.
 ///
-/// The lock file has a number for each of 4096 groups of keys, which grows with each invalidation
+/// The lock file has a number for each of 4096 groups of names, which grows with each invalidation
 /// and each explicit write. A token is that number as it was when computing began: a fill with
-/// another number comes too late. Two keys of one group cost each other a computation at most.
+/// another number comes too late. Two names of one group cost each other a computation at most.
 ///
-/// A lease is a lock on a byte that key and number choose, far behind the numbers: it ends with its
-/// process, and an invalidation, which changes the number, frees the key for others at once.
+/// A lease is a lock on a byte that name and number choose, far behind the numbers: it ends with
+/// its process, and an invalidation, which changes the number, frees the name for others at once.
 #pragma once
 
 #include <array>
@@ -26,23 +27,25 @@ class Leases {
 
   /// EAGAIN: somebody else has the lease. Who has it may have it more than once: in a process it is
   /// for flights to say who computes. `token` is never 0.
-  fs::Error lease(std::string_view key, std::uint64_t& token);
-  fs::Error watch(std::string_view key, std::uint64_t& token) const;
-  void release(std::string_view key, std::uint64_t token);
+  fs::Error lease(std::string_view name, std::uint64_t& token);
+  fs::Error watch(std::string_view name, std::uint64_t& token) const;
+  void release(std::string_view name, std::uint64_t token);
 
-  /// Runs `change` if the token is alive (ESTALE: it is not), with no other change of the key's
+  /// Runs `change` if the token is alive (ESTALE: it is not), with no other change of the name's
   /// group at the same time, in any process. Waits at most a quarter of a second for a process that
   /// stopped in the middle, and five for threads of its own (ETIMEDOUT).
-  /// `kills`: the other tokens of the key are dead then.
-  fs::Error if_alive(std::string_view key, std::uint64_t token, bool kills,
+  /// `kills`: the other tokens of the name are dead then.
+  fs::Error if_alive(std::string_view name, std::uint64_t token, bool kills,
                      const std::function<fs::Error()>& change);
-  /// Runs `change` and kills all tokens of the key.
-  fs::Error and_kill(std::string_view key, const std::function<fs::Error()>& change);
+  /// Runs `change` and kills all tokens of the name.
+  fs::Error and_kill(std::string_view name, const std::function<fs::Error()>& change);
+  /// Runs `change` and leaves the tokens alone.
+  fs::Error alone(std::string_view name, const std::function<fs::Error()>& change);
 
  private:
   static constexpr std::size_t groups = 4096;
 
-  /// Alone in the key's group: `run(at, number)`, the group's number and where it stands.
+  /// Alone in the name's group: `run(at, number)`, the group's number and where it stands.
   fs::Error in_group(std::uint64_t hash,
                      const std::function<fs::Error(std::uint64_t at, std::uint64_t number)>& run);
 

@@ -19,15 +19,18 @@ struct Entry {
   std::uint64_t size;
 };
 
-// Calls visit(folder, name, status) for each file of the entries.
+// Calls visit(name, status) for each entry.
 template <class Visit>
 void each_entry(const Folders& folders, Visit&& visit) {
   for (unsigned shard = 0; shard < shards; ++shard) {
+    const std::string shard_folder = shard_name(shard);
     fs::Directory folder;
-    if (folders.entries.open(shard_name(shard).c_str(), folder) != 0) continue;
+    if (folders.entries.open(shard_folder.c_str(), folder) != 0) continue;
     folder.list([&](const char* name) {
       fs::Status status;
-      if (folder.status(name, status) == 0 && !status.is_directory) visit(folder, name, status);
+      if (folder.status(name, status) == 0 && !status.is_directory) {
+        visit(shard_folder + '/' + name, status);
+      }
       return true;
     });
   }
@@ -57,25 +60,37 @@ void remove_drafts(const Folders& folders, fs::FileTime before) {
 
 }  // namespace
 
-Swept sweep(const Folders& folders, std::uint64_t bytes_max, std::chrono::microseconds draft_age) {
+Swept sweep(const Folders& folders, Leases& leases, std::uint64_t bytes_max,
+            std::chrono::microseconds draft_age) {
   const fs::FileTime now = engine::wall_now();
   Swept swept;
   std::vector<Entry> entries;
-  const auto remove = [&](const fs::Directory& folder, const char* name, std::uint64_t size) {
-    if (folder.remove(name) != 0) return;
-    ++swept.removed;
-    swept.bytes -= std::min(swept.bytes, size);
+  // It may have been replaced since it was looked at: `may_go` is asked of what is there then.
+  const auto remove = [&](const std::string& name, auto may_go) {
+    leases.alone(name, [&]() -> fs::Error {
+      fs::Status status;
+      if (const fs::Error error = folders.entries.status(name.c_str(), status)) return error;
+      if (!may_go(status)) return 0;
+      if (const fs::Error error = folders.entries.remove(name.c_str())) return error;
+      ++swept.removed;
+      swept.bytes -= std::min(swept.bytes, status.size);
+      return 0;
+    });
   };
+  const auto has_expired = [&](const fs::Status& status) { return status.modified < now; };
   remove_drafts(folders, now - draft_age.count());
-  each_entry(folders, [&](const fs::Directory& folder, const char* name, const fs::Status& status) {
+  each_entry(folders, [&](const std::string& name, const fs::Status& status) {
     swept.bytes += status.size;
-    if (status.modified < now) return remove(folder, name, status.size);
+    if (has_expired(status)) return remove(name, has_expired);
     if (status.modified < never) entries.push_back({status.used, status.size});
   });
   if (swept.bytes <= bytes_max) return swept;
-  const fs::FileTime used_since = border(entries, swept.bytes, bytes_max);
-  each_entry(folders, [&](const fs::Directory& folder, const char* name, const fs::Status& status) {
-    if (status.modified < never && status.used < used_since) remove(folder, name, status.size);
+  const auto is_old = [used_since =
+                           border(entries, swept.bytes, bytes_max)](const fs::Status& status) {
+    return status.modified < never && status.used < used_since;
+  };
+  each_entry(folders, [&](const std::string& name, const fs::Status& status) {
+    if (is_old(status)) remove(name, is_old);
   });
   return swept;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "backends/file/folders.hpp"
+#include "backends/file/leases.hpp"
 
 namespace dcache::files {
 
@@ -16,9 +17,9 @@ struct Swept {
 };
 
 /// One pass over all entries, or two where there are too many bytes. Somebody else may write and
-/// sweep meanwhile. Drafts are removed that nobody has touched for longer than `draft_age`: whoever
-/// wrote them is gone.
-Swept sweep(const Folders& folders, std::uint64_t bytes_max,
+/// sweep meanwhile: what is replaced stays. Drafts are removed that nobody has touched for longer
+/// than `draft_age`: whoever wrote them is gone.
+Swept sweep(const Folders& folders, Leases& leases, std::uint64_t bytes_max,
             std::chrono::microseconds draft_age = std::chrono::minutes(1));
 
 }  // namespace dcache::files
