@@ -101,6 +101,7 @@ class Server:
     def freeze(self):
         """It answers nothing and keeps its connections, until `thaw`."""
         os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self):
         os.kill(self.process.pid, signal.SIGCONT)

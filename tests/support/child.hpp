@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a forked process says.
+// What a forked process says, and how it is held up.
 #pragma once
 
 #include <csignal>
@@ -30,6 +30,13 @@ int in_child(unsigned seconds, const Child& child) {
 template <class Child>
 bool true_in_child(const Child& child) {
   return in_child(60, child) == 1;
+}
+
+/// Returns when the child stands still. A signal alone is under way for a while.
+inline void stop_child(pid_t pid) noexcept {
+  ::kill(pid, SIGSTOP);
+  siginfo_t stopped{};
+  ::waitid(P_PID, static_cast<id_t>(pid), &stopped, WSTOPPED | WEXITED | WNOWAIT);
 }
 
 }  // namespace dcache::testing

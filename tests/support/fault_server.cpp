@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/child.hpp"
+
 namespace dcache::test {
 
 FaultServer::FaultServer() {
@@ -46,7 +48,7 @@ std::string FaultServer::tell(const std::string& command) {
   return line();
 }
 
-void FaultServer::freeze() const noexcept { ::kill(pid_, SIGSTOP); }
+void FaultServer::freeze() const noexcept { testing::stop_child(pid_); }
 void FaultServer::thaw() const noexcept { ::kill(pid_, SIGCONT); }
 
 std::string FaultServer::line() {

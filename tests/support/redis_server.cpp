@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/child.hpp"
 #include "support/redis_client.hpp"
 #include "support/resp.hpp"
 
@@ -128,7 +129,7 @@ void RedisServer::kill() noexcept {
   pid_ = -1;
 }
 
-void RedisServer::freeze() const noexcept { ::kill(pid_, SIGSTOP); }
+void RedisServer::freeze() const noexcept { testing::stop_child(pid_); }
 void RedisServer::thaw() const noexcept { ::kill(pid_, SIGCONT); }
 
 std::string RedisServer::ask(const std::vector<std::string_view>& words) const {

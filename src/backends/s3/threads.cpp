@@ -26,6 +26,7 @@ struct Threads {
       {.threads_max = 256, .queue_max = 256, .idle = 10s, .name = "dcache-http"}};
   engine::Lock lock;
   engine::PerProcess<std::set<Leaving*>> driven;  // Guarded by lock.
+  bool leaves = false;                            // Guarded by lock: the process ends.
 };
 
 Threads& threads();
@@ -34,6 +35,7 @@ void leave_at_exit() {
   Threads& all = threads();
   {
     const std::lock_guard lock(all.lock);
+    all.leaves = true;
     for (Leaving* const each : all.driven.get()) each->leave_for_good();
   }
   all.executor.close(patience_at_exit);
@@ -56,10 +58,12 @@ Driven::Driven(Leaving& what) : what_(what) {
   all.driven.get().insert(&what_);
 }
 
+// What leaves for good is on its way with something, for nobody: it stays in the list, where who
+// looks for leaks finds it.
 Driven::~Driven() {
   Threads& all = threads();
   const std::lock_guard lock(all.lock);
-  all.driven.get().erase(&what_);
+  if (!all.leaves) all.driven.get().erase(&what_);
 }
 
 bool run_on_thread(std::function<void()> task) noexcept {
