@@ -74,8 +74,8 @@ engine::Walk FarFlight::look(const std::atomic<bool>* detached, Sight sight, boo
   sight_ = sight;
   detached_ = detached;
   engine::FarCall::Look how;
-  how.accept = [this, detached](const engine::Record& record, bool fresh) {
-    return take(record, fresh, true, detached);
+  how.accept = [this, detached](const engine::Record& record, engine::WallTime now) {
+    return take(record, now, true, detached);
   };
   how.reads = sight == Sight::all;
   how.writes = far_mode().writes;
@@ -98,8 +98,8 @@ engine::Walk FarFlight::prepare() {
 
 engine::Walk FarFlight::peek(bool explains) {
   engine::FarCall::Look how;
-  how.accept = [this](const engine::Record& record, bool fresh) {
-    return take(record, fresh, false, nullptr);
+  how.accept = [this](const engine::Record& record, engine::WallTime now) {
+    return take(record, now, false, nullptr);
   };
   how.writes = false;
   how.explains = explains;
@@ -107,7 +107,7 @@ engine::Walk FarFlight::peek(bool explains) {
 }
 
 // Runs within a walk, which has no interpreter.
-engine::RecordFault FarFlight::take(const engine::Record& record, bool fresh, bool keeps,
+engine::RecordFault FarFlight::take(const engine::Record& record, engine::WallTime now, bool keeps,
                                     const std::atomic<bool>* detached) {
   auto fault = engine::RecordFault::none;
   with_interpreter([&] {
@@ -115,11 +115,11 @@ engine::RecordFault FarFlight::take(const engine::Record& record, bool fresh, bo
       Object value;
       fault = decode(record, value);
       if (fault != engine::RecordFault::none) return;
-      const engine::WallTime now = far_->function->chain().now();
       if (keeps) function_.keep_found(asked_, value.get(), record.times, now, *far_, detached);
       const Options& options = function_.options();
       const auto& ahead = options.freshness.refresh_ahead;
       // With `wait` set a stale result is served at once, and refreshed in the background.
+      const bool fresh = record.times.fresh_at(now);
       const bool serves = fresh || (keeps && options.wait && options.keeps);
       if (serves && !fresh) ++function_.count().stale;
       refresh_due_ = serves && (!fresh || now >= engine::refresh_time(record.times, ahead));

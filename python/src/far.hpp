@@ -92,7 +92,7 @@ class FarFlight {
   void end() noexcept { cost_ = std::chrono::steady_clock::now() - begun_; }
 
  private:
-  engine::RecordFault take(const engine::Record& record, bool fresh, bool keeps,
+  engine::RecordFault take(const engine::Record& record, engine::WallTime now, bool keeps,
                            const std::atomic<bool>* detached);
   engine::RecordFault decode(const engine::Record& record, Object& value) const;
   bool encode(PyObject* result, std::string& bytes) const;

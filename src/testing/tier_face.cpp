@@ -24,6 +24,7 @@ using engine::Ref;
 using engine::Reply;
 using engine::Verb;
 using engine::Walk;
+using engine::WallTime;
 
 constexpr const char* codec = "suite";
 
@@ -134,9 +135,9 @@ void TierFace::get(Op& op) const {
     item.reply = Reply::missing;
     FarCall::Look how;
     how.leases = how.writes = false;
-    how.accept = [&item](const Record& record, bool fresh) {
+    how.accept = [&item](const Record& record, WallTime now) {
       if (record.codec != codec) return RecordFault::unknown_codec;
-      if (!fresh) return RecordFault::none;
+      if (!record.times.fresh_at(now)) return RecordFault::none;
       item.value = record.payload;
       item.reply = Reply::found;
       return RecordFault::none;
@@ -164,9 +165,9 @@ void TierFace::begin(Item& item, bool leases) {
   FarCall::Look how = without_reading(leases);
   how.reads = leases && item.looks;
   const std::string seen = std::exchange(item.value, {});
-  how.accept = [&](const Record& record, bool fresh) {
+  how.accept = [&](const Record& record, WallTime now) {
     if (!engine::is_news(record.payload, seen)) return RecordFault::mismatch;
-    if (fresh) item.value = record.payload;
+    if (record.times.fresh_at(now)) item.value = record.payload;
     return RecordFault::none;
   };
   run(begun->look(std::move(how)));

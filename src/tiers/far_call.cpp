@@ -23,6 +23,11 @@ std::string span(WallTime microseconds) {
   return std::to_string(microseconds / second / 3600) + " h";
 }
 
+std::string hit(WallTime fresh_until, WallTime now) {
+  if (fresh_until == no_end) return "hit, without end";
+  return "hit, fresh for " + span(fresh_until - now) + " more";
+}
+
 // Fresh for as long as the tier allows; what comes after that moves with it.
 RecordTimes capped(RecordTimes times, Duration ttl, WallTime now) noexcept {
   if (ttl == Duration::max() || times.fresh_until <= now + microseconds(ttl)) return times;
@@ -177,7 +182,6 @@ void FarCall::take_record(std::size_t at, const std::string& bytes, const Look& 
   Record record;
   RecordFault fault = reader_.read(bytes, key_, options, record);
   const WallTime now = chain.now();
-  const bool fresh = record.times.fresh_until > now;
   if (fault == RecordFault::none) {
     if (record.marks.size() != 1 || record.marks.front() != seen_[at].mark) {
       if (!seen_[at].missed) count(meter.dead);
@@ -186,17 +190,17 @@ void FarCall::take_record(std::size_t at, const std::string& bytes, const Look& 
     if (record.times.usable_until <= now) {
       return miss(at, "expired " + span(now - record.times.usable_until) + " ago");
     }
-    fault = how.accept(record, fresh);
+    fault = how.accept(record, now);
   }
   if (fault != RecordFault::none) {
     if (!seen_[at].missed) count(meter.faults[static_cast<std::size_t>(fault)]);
     return miss(at, name_of(fault));
   }
-  if (!fresh) return miss(at, "stale since " + span(now - record.times.fresh_until));
+  if (!record.times.fresh_at(now)) {
+    return miss(at, "stale since " + span(now - record.times.fresh_until));
+  }
   count(meter.hits);
-  say(at, record.times.fresh_until == no_end
-              ? "hit, without end"
-              : "hit, fresh for " + span(record.times.fresh_until - now) + " more");
+  if (explains_) say(at, hit(record.times.fresh_until, now));
   found_ = true;
   found_at_ = at;
   if (how.writes && at > 0) {

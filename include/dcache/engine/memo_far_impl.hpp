@@ -68,13 +68,12 @@ FarCall::Look Memo<R, P...>::look_for(const View& view, std::uint64_t hash, Flow
   how.writes = far_mode().writes;
   how.patience = engine::patience(limits(), 0);
   how.detached = &detached;
-  how.accept = [this, &view, hash, &flown, &detached, &found](const Record& record, bool fresh) {
+  how.accept = [this, &view, hash, &flown, &detached, &found](const Record& record, WallTime now) {
     std::optional<R> result;
     const Far& far = *flown.side;
     const RecordFault fault = take(far, record, result);
     if (fault != RecordFault::none) return fault;
     Kept kept = keep(std::move(*result));
-    const WallTime now = far.function->chain().now();
     if (keeps_near_) {
       const auto after = [this](Duration span) { return near_.after(span); };
       const Terms terms = terms_of(record.times, now, freshness_, after);
@@ -82,6 +81,7 @@ FarCall::Look Memo<R, P...>::look_for(const View& view, std::uint64_t hash, Flow
                   suspected(terms, far.near_ttl, freshness_.stale_for, after), &detached);
     }
     // With `wait` set a stale result is served at once, and refreshed in the background.
+    const bool fresh = record.times.fresh_at(now);
     const bool serves = fresh || (options_.wait && keeps_near_);
     if (serves && !fresh) counts_.count(stale);
     flown.refresh_due =
@@ -128,10 +128,10 @@ std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
     Side side, const View& view, const std::optional<Kept>& suspect) {
   Flown flown(std::move(side));
   std::optional<R> found;
-  const auto accept = [&](const Record& record, bool fresh) {
+  const auto accept = [&](const Record& record, WallTime now) {
     std::optional<R> result;
     const RecordFault fault = take(*flown.side, record, result);
-    if (fresh && fault == RecordFault::none) found = std::move(result);
+    if (fault == RecordFault::none && record.times.fresh_at(now)) found = std::move(result);
     return fault;
   };
   FarCall::Look how;
@@ -201,7 +201,7 @@ std::string Memo<R, P...>::explain(const View& view) {
   Flown flown(side());
   if (!flown.side) return text;
   FarCall::Look how;
-  how.accept = [&flown](const Record& record, bool) {
+  how.accept = [&flown](const Record& record, WallTime) {
     std::optional<R> result;
     return take(*flown.side, record, result);
   };

@@ -41,6 +41,8 @@ struct RecordTimes {
   WallTime fresh_until = no_end;
   WallTime usable_until = no_end;
   std::uint64_t cost = 0;  ///< Of computing, in microseconds.
+
+  bool fresh_at(WallTime now) const noexcept { return fresh_until > now; }
 };
 
 /// Whose record it is.

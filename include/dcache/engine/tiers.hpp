@@ -155,9 +155,9 @@ class FarCall {
   ~FarCall();
 
   struct Look {
-    /// Takes the value of a record that can be used: `none`, or why it is not one. A stale one is
-    /// offered, too, and the search goes on. Null only if nothing is read.
-    std::function<RecordFault(const Record& record, bool fresh)> accept = nullptr;
+    /// Takes the value of a record that can be used `now`: `none`, or why it is not one. A stale
+    /// one is offered, too, and the search goes on. Null only if nothing is read.
+    std::function<RecordFault(const Record& record, WallTime now)> accept = nullptr;
     /// False: nothing is read, but the result of computing will be stored.
     bool reads = true;
     /// The result of computing will be stored, and nearer tiers are filled with what is found.
