@@ -175,7 +175,7 @@ void looks_before_it_leases(const BackendRow& row) {
     items[0].key = key;
     items[0].value = std::move(seen);
     items[0].looks = true;
-    return asked.all(Verb::lease, std::move(items))[0];
+    return asked.all(Verb::lease, items)[0];
   };
   const Item lease = look(one, "");
   expect(lease.reply == Reply::done, "a lease that looks at nothing is not `done`");

@@ -65,7 +65,7 @@ TEST(Plugin, IsATierLikeAnyOther) {
 TEST(Plugin, ThatWasBuiltWithAnOlderHeaderWorks) {
   const Folder folder;
   const std::string old = build(
-      folder, "s/\"shelf\"/\"oldshelf\"/; s/\"shelf:\"/\"oldshelf:\"/; s/_VERSION 2U/_VERSION 1U/");
+      folder, R"(s/"shelf"/"oldshelf"/; s/"shelf:"/"oldshelf:"/; s/_VERSION 2U/_VERSION 1U/)");
   ASSERT_NE(old, "");
   EXPECT_EQ(load_plugin(old), "oldshelf");
   const auto f = dcache::Cache("oldshelf:").memoize("old", [](int n) { return 2 * n; });
