@@ -60,8 +60,12 @@ struct CacheOptions {
   std::string space = {};
   /// Signs what is stored, and takes nothing else; at least 16 random bytes. Empty: a checksum.
   std::string secret = {};
-  /// How long the near tier may serve what another process has overwritten or invalidated, > 0.
-  Duration near_ttl = std::chrono::seconds(5);
+  /// How long a nearer tier may serve what another process has overwritten or invalidated, > 0.
+  /// Nothing: what each farther one says: 60 s in front of S3, 5 s in front of most.
+  std::optional<Duration> near_ttl = std::nullopt;
+  /// How long it may take until a process notices that another has cleared a function, >= 0.
+  /// Nothing: what each tier says: 10 s of S3, 1 s of most.
+  std::optional<Duration> mark_ttl = std::nullopt;
   /// How long far tiers keep a result without `ttl`, > 0.
   Duration retain = std::chrono::hours(24 * 30);
   /// Payloads from this size on are compressed if that saves a tenth; 0: none is.
@@ -147,7 +151,7 @@ class Cache {
                                    std::string_view version) const {
     auto side = engine::far_side<std::remove_cv_t<R>, P...>(far_function(name, version));
     side.near = near_;
-    if (near_ && chain_->shared()) side.near_ttl = near_ttl_;
+    if (near_) side.near_ttl = chain_->near_ttl();
     return Memoized<R(P...)>(std::move(name), std::move(function), std::move(options),
                              std::move(side));
   }
@@ -157,7 +161,6 @@ class Cache {
   std::shared_ptr<engine::Chain> chain_;  // Null: there is no far tier.
   bool near_ = false;
   std::string space_;
-  Duration near_ttl_;
 };
 
 }  // namespace dcache

@@ -118,8 +118,8 @@ class Memoized<R(Parameters...)> {
     return memo_->put(std::move(result), Memo::view(arguments...));
   }
 
-  /// Forgets every call; running computations as with `invalidate`. Other processes notice within a
-  /// second, their near tiers within `near_ttl` more. Throws as `invalidate`.
+  /// Forgets every call; running computations as with `invalidate`. Other processes notice within
+  /// `mark_ttl`, their near tiers within `near_ttl` more. Throws as `invalidate`.
   void clear() const { memo_->clear(); }
 
   MemoizeStats stats() const noexcept { return memo_->stats(); }
@@ -170,7 +170,7 @@ struct Maker<R(P...)> {
     if constexpr (engine::goes_far<R(P...)>) {
       auto side = engine::far_side<std::remove_cv_t<R>, P...>(
           std::make_shared<engine::FarFunction>(tiers->chain, tiers->space, name, ""));
-      side.near_ttl = tiers->near_ttl;
+      side.near_ttl = tiers->chain->near_ttl();
       return std::make_shared<const Far>(std::move(side));
     } else {
       if (!told.exchange(true)) {

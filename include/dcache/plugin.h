@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define DCACHE_PLUGIN_VERSION 2U
+#define DCACHE_PLUGIN_VERSION 3U
 
 /* What is asked. See `dcache/engine/operation.hpp` for what each means. */
 enum dcache_verb {
@@ -112,6 +112,11 @@ struct dcache_backend {
   int (*check)(void* self, char* why, size_t why_size);
   void (*close)(void* self);
   void (*destroy)(void* self);
+
+  /* From version 3 on. 0: as long as most. */
+
+  uint32_t near_ttl_ms; /* Nearer tiers may serve so long what others may have changed: 5 s. */
+  uint32_t mark_ttl_ms; /* A mark that was read counts so long: 1 s. */
 };
 
 struct dcache_plugin {

@@ -107,6 +107,7 @@ class Options(TypedDict, total=False):
 @type_check_only
 class _Chained(Options, total=False):
     near_ttl: _Duration | None
+    mark_ttl: _Duration | None
     secret: str | bytes | None
     retain: _Duration | None
     require: bool

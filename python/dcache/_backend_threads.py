@@ -42,6 +42,7 @@ class _Mapping:
     """A mapping of text to bytes as a backend. Not shared: nobody says that it is."""
 
     shared, timeout = False, 0.1
+    near_ttl, mark_ttl = Backend.near_ttl, Backend.mark_ttl
 
     def __init__(self, mapping):
         self._mapping = mapping
@@ -80,6 +81,8 @@ class _Adapter:
         self.adds = callable(getattr(backend, "add", None))
         self.batches = callable(getattr(backend, "get_many", None))
         self.timeout = seconds("timeout", backend.timeout)
+        self.near_ttl = seconds("near_ttl", backend.near_ttl)
+        self.mark_ttl = seconds("mark_ttl", backend.mark_ttl, 0)
 
     def check(self):
         check = getattr(self.backend, "check", None)

@@ -45,6 +45,7 @@ def dcache(
     clock=None,
     multiple=None,
     near_ttl=None,
+    mark_ttl=None,
     secret=None,
     retain=None,
     require=False,
@@ -86,7 +87,10 @@ def dcache(
         default namespace is `DCACHE_NAMESPACE`.
     clock: a `dcache.testing.ManualClock`.
     multiple: tiers, nearest first: an `InMemoryBackend`, URLs, backends, mappings, `Tier`s.
-    near_ttl: how long memory may serve what another process has overwritten or invalidated.
+    near_ttl: how long memory may serve what another process has overwritten or invalidated; else
+        what the far tiers say, the least of it: 60 s in front of S3, 5 s in front of most.
+    mark_ttl: how long it may take until one process notices that another has cleared a function;
+        else what each far tier says: 10 s of S3, 1 s of most.
     secret: signs what far tiers get, and takes nothing else; at least 16 random bytes.
     retain: how long far tiers keep a result without `ttl`.
     require: connect now, and raise what is wrong.
@@ -107,7 +111,7 @@ def dcache(
     return decorate(first, checked)
 
 
-_OF_TIERS = ("multiple", "near_ttl", "secret", "retain", "require")
+_OF_TIERS = ("multiple", "near_ttl", "mark_ttl", "secret", "retain", "require")
 
 
 def is_store(first):

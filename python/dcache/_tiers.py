@@ -12,8 +12,7 @@ from ._durations import seconds
 from ._engine import ConfigError, UsageError
 from .backends import InMemoryBackend, Tier, _Store
 
-NEAR_TTL = 5  # Seconds.
-RETAIN = 30 * 86400
+RETAIN = 30 * 86400  # Seconds.
 
 log = logging.getLogger("dcache")
 
@@ -24,19 +23,21 @@ class Tiers:
     Raises ConfigError for what can never work.
     """
 
-    def __init__(self, tiers, *, near, near_ttl=None, secret=None, retain=None, clock=None):
+    def __init__(
+        self, tiers, *, near, near_ttl=None, mark_ttl=None, secret=None, retain=None, clock=None
+    ):
         """tiers: URLs, backends, mappings or `Tier`s; near: whether memory comes before them."""
-        self._given = (list(tiers), near, near_ttl, secret, retain, clock)
+        options = {"near_ttl": near_ttl, "mark_ttl": mark_ttl, "secret": secret, "retain": retain}
+        self._given = list(tiers), {"near": near, **options, "clock": clock}
         self._tiers = [_described(tier) for tier in tiers]
         self.names = [backend.name() for backend, *_ in self._tiers]
-        self._near_ttl = seconds("near_ttl", NEAR_TTL if near_ttl is None else near_ttl)
         self._near = near
         self.chain = _engine.Chain(
             self._tiers,
             secret=bytes_of("secret", secret),
             retain=seconds("retain", RETAIN if retain is None else retain),
-            mark_ttl=1,
-            near_ttl=self._near_ttl,
+            mark_ttl=None if mark_ttl is None else seconds("mark_ttl", mark_ttl, 0),
+            near_ttl=None if near_ttl is None else seconds("near_ttl", near_ttl),
             compress_from=4096,
             on_trouble=_log_trouble,
             clock=clock,
@@ -50,7 +51,7 @@ class Tiers:
     @property
     def near_ttl(self):
         """For how long memory is believed; None: others cannot change what it has."""
-        return self._near_ttl if self._near and self.chain.is_shared() else None
+        return self.chain.near_ttl() if self._near else None
 
     def check(self):
         """Connect to every tier; raises what is wrong with the first that cannot be used."""
@@ -61,8 +62,8 @@ class Tiers:
         return ", ".join(self.names)
 
 
-def _remade(tiers, near, near_ttl, secret, retain, clock):
-    return Tiers(tiers, near=near, near_ttl=near_ttl, secret=secret, retain=retain, clock=clock)
+def _remade(tiers, options):
+    return Tiers(tiers, **options)
 
 
 def engine_backend(backend):
@@ -90,6 +91,8 @@ def engine_backend(backend):
         adapter.adds,
         adapter.batches,
         adapter.timeout,
+        adapter.near_ttl,
+        adapter.mark_ttl,
     )
 
 

@@ -341,10 +341,14 @@ class Backend:
 
     shared: whether other processes see what this one writes.
     timeout: what a call may wait for it in all, in seconds.
+    near_ttl: how long nearer tiers may serve what others may have changed in this one.
+    mark_ttl: how long it may take until one process notices that another has cleared a function.
     """
 
     shared = True
     timeout = 0.1
+    near_ttl = 5
+    mark_ttl = 1
 
     def get(self, key: str) -> bytes | None:
         """What is kept under `key`; None: nothing."""

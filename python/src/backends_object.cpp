@@ -88,15 +88,11 @@ PyObject* close(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
   });
 }
-PyObject* is_shared(PyObject* self, PyObject*) {
-  return PyBool_FromLong(backend_of(self)->capabilities().shared ? 1 : 0);
-}
 
 PyMethodDef backend_methods[] = {
     {"name", name, METH_NOARGS, "As a person would name it, without secrets."},
     {"check", check, METH_NOARGS, "Connects, and raises what is wrong."},
     {"close", close, METH_NOARGS, "Lets go of files, sockets and threads."},
-    {"is_shared", is_shared, METH_NOARGS, "Whether other processes see what this one writes."},
     {}};
 PyType_Slot backend_slots[] = {{Py_tp_doc, const_cast<char*>("A store, as the engine knows it.")},
                                {Py_tp_traverse, reinterpret_cast<void*>(traverse_backend)},
@@ -146,7 +142,7 @@ PyObject* make_chain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     static const char* const names[] = {"tiers",      "secret",   "retain",
                                         "mark_ttl",   "near_ttl", "compress_from",
                                         "on_trouble", "clock",    nullptr};
-    PyObject *tiers = nullptr, *retain = nullptr, *mark_ttl = nullptr, *near_ttl = nullptr,
+    PyObject *tiers = nullptr, *retain = nullptr, *mark_ttl = Py_None, *near_ttl = Py_None,
              *on_trouble = nullptr, *clock = Py_None;
     const char* secret = nullptr;
     Py_ssize_t secret_size = 0, compress_from = 0;
@@ -163,8 +159,8 @@ PyObject* make_chain(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     engine::ChainOptions options;
     options.secret.assign(secret, static_cast<std::size_t>(secret_size));
     options.retain = seconds_of(retain);
-    options.mark_ttl = seconds_of(mark_ttl);
-    options.near_ttl = seconds_of(near_ttl);
+    if (mark_ttl != Py_None) options.mark_ttl = seconds_of(mark_ttl);
+    if (near_ttl != Py_None) options.near_ttl = seconds_of(near_ttl);
     options.compress_from = static_cast<std::size_t>(compress_from);
     options.on_trouble = teller(on_trouble);
     if (clock != Py_None) options.clock = clock_of(clock);
@@ -207,8 +203,10 @@ PyObject* close_chain(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
   });
 }
-PyObject* chain_is_shared(PyObject* self, PyObject*) {
-  return PyBool_FromLong(as_chain(self).chain->shared() ? 1 : 0);
+PyObject* near_ttl_of_chain(PyObject* self, PyObject*) {
+  const auto near_ttl = as_chain(self).chain->near_ttl();
+  if (!near_ttl) Py_RETURN_NONE;
+  return PyFloat_FromDouble(std::chrono::duration<double>(*near_ttl).count());
 }
 
 Object stats_of(const engine::TierStats& tier) {
@@ -236,7 +234,8 @@ PyMethodDef chain_methods[] = {
     {"check", check_chain, METH_NOARGS, "Connects to every tier, and raises what is wrong."},
     {"close", close_chain, METH_NOARGS, "Lets go of files, sockets and threads."},
     {"stats", chain_stats, METH_NOARGS, "What was counted, a dict for each tier."},
-    {"is_shared", chain_is_shared, METH_NOARGS, "Whether other processes write to one of them."},
+    {"near_ttl", near_ttl_of_chain, METH_NOARGS,
+     "For how long memory is believed, in seconds; None: others cannot change what it has."},
     {}};
 PyType_Slot chain_slots[] = {{Py_tp_doc, const_cast<char*>("Far tiers, nearest first.")},
                              {Py_tp_new, reinterpret_cast<void*>(make_chain)},
@@ -271,11 +270,11 @@ PyObject* known_schemes(PyObject*, PyObject*) {
 
 PyObject* python_backend(PyObject*, PyObject* args) {
   return guarded([&]() -> PyObject* {
-    PyObject *adapter = nullptr, *budget = nullptr;
+    PyObject *adapter = nullptr, *budget = nullptr, *near_ttl = nullptr, *mark_ttl = nullptr;
     const char* named = nullptr;
     int shared = 0, adds = 0, batches = 0;
-    if (PyArg_ParseTuple(args, "OspppO", &adapter, &named, &shared, &adds, &batches, &budget) ==
-        0) {
+    if (PyArg_ParseTuple(args, "OspppOOO", &adapter, &named, &shared, &adds, &batches, &budget,
+                         &near_ttl, &mark_ttl) == 0) {
       throw Raised();
     }
     engine::Capabilities can;
@@ -283,7 +282,8 @@ PyObject* python_backend(PyObject*, PyObject* args) {
     can.adds = adds != 0;
     can.batches = batches != 0;
     const Object held = Object::shared(adapter);
-    Object made = make_backend(make_python_backend(held, named, can, seconds_of(budget)));
+    const Spans spans{seconds_of(budget), seconds_of(near_ttl), seconds_of(mark_ttl)};
+    Object made = make_backend(make_python_backend(held, named, can, spans));
     reinterpret_cast<BackendObject*>(made.get())->adapter = Object(held).release();
     return made.release();
   });
@@ -343,7 +343,8 @@ PyObject* renew_far_sides(PyObject*, PyObject*) {
 PyMethodDef functions[] = {
     {"load_plugin", load_plugin, METH_O, "A shared library; its scheme."},
     {"known_schemes", known_schemes, METH_NOARGS, "Those that `open_backend` opens."},
-    {"python_backend", python_backend, METH_VARARGS, "(adapter, name, shared, adds, budget)"},
+    {"python_backend", python_backend, METH_VARARGS,
+     "(adapter, name, shared, adds, batches, budget, near_ttl, mark_ttl)"},
     {"check_backend", check_backend, METH_VARARGS, "(make, value_max)"},
     {"parse_bytes", parse_bytes, METH_VARARGS, "(text, name): how many bytes `1GB` are."},
     {"renew_far_sides", renew_far_sides, METH_NOARGS, "Functions ask for their far tiers again."},

@@ -123,16 +123,14 @@ PyType_Spec spec = {"dcache._engine.Op", sizeof(OpObject), 0, Py_TPFLAGS_DEFAULT
 
 class PythonBackend final : public engine::Backend {
  public:
-  PythonBackend(Object weak_adapter, std::string name, engine::Capabilities can,
-                std::chrono::nanoseconds budget)
-      : weak_adapter_(std::move(weak_adapter)),
-        name_(std::move(name)),
-        can_(can),
-        budget_(budget) {}
+  PythonBackend(Object weak_adapter, std::string name, engine::Capabilities can, Spans spans)
+      : weak_adapter_(std::move(weak_adapter)), name_(std::move(name)), can_(can), spans_(spans) {}
 
   std::string name() const override { return name_; }
   engine::Capabilities capabilities() const noexcept override { return can_; }
-  std::chrono::nanoseconds budget() const noexcept override { return budget_; }
+  std::chrono::nanoseconds budget() const noexcept override { return spans_.budget; }
+  std::chrono::nanoseconds near_ttl() const noexcept override { return spans_.near_ttl; }
+  std::chrono::nanoseconds mark_ttl() const noexcept override { return spans_.mark_ttl; }
 
   void submit(const engine::Ref<Op>& op) noexcept override {
     if (closed_.load()) return op->fail(name_ + " is closed", true);
@@ -194,17 +192,16 @@ class PythonBackend final : public engine::Backend {
   const Kept weak_adapter_;
   const std::string name_;
   const engine::Capabilities can_;
-  const std::chrono::nanoseconds budget_;
+  const Spans spans_;
   std::atomic<bool> closed_{false};
 };
 
 }  // namespace
 
 std::shared_ptr<engine::Backend> make_python_backend(const Object& adapter, std::string name,
-                                                     engine::Capabilities can,
-                                                     std::chrono::nanoseconds budget) {
+                                                     engine::Capabilities can, Spans spans) {
   Object weak = Object::checked(PyWeakref_NewRef(adapter.get(), nullptr));
-  return std::make_shared<PythonBackend>(std::move(weak), std::move(name), can, budget);
+  return std::make_shared<PythonBackend>(std::move(weak), std::move(name), can, spans);
 }
 
 bool prepare_python_backend(PyObject* module) {

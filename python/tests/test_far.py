@@ -488,6 +488,51 @@ def test_memory_asks_again_after_near_ttl(files):
     assert runs == [1, 1]
 
 
+@pytest.mark.parametrize(("says", "given", "believed"), [(60, None, 60), (60, 5, 5), (5, "1m", 60)])
+def test_a_far_tier_says_for_how_long_memory_is_believed(says, given, believed):
+    clock = ManualClock()
+    store = Store()
+    store.near_ttl = says
+    f, _ = counted(dcache(multiple=[InMemoryBackend(), store], near_ttl=given, clock=clock))
+    other, _ = counted(dcache(store, clock=clock))
+    f(1)
+    other.put("changed", 1)
+    clock.advance(believed - 1)
+    assert f(1) == {"n": 1}
+    clock.advance(1)
+    assert f(1) == "changed"
+
+
+def test_memory_in_front_of_files_is_believed_for_five_seconds(files):
+    clock = ManualClock()
+    f, _ = counted(dcache(multiple=[InMemoryBackend(), files], clock=clock))
+    other, _ = counted(dcache(files, clock=clock))
+    f(1)
+    other.put("changed", 1)
+    clock.advance(4)
+    assert f(1) == {"n": 1}
+    clock.advance(1)
+    assert f(1) == "changed"
+
+
+@pytest.mark.parametrize(("says", "given", "believed"), [(10, None, 10), (10, 1, 1), (10, 0, 0)])
+def test_a_far_tier_says_for_how_long_its_marks_are_believed(says, given, believed):
+    clock = ManualClock()
+    store = Store()
+    store.mark_ttl = says
+    f, runs = counted(dcache(store, mark_ttl=given, clock=clock))
+    other, _ = counted(dcache(store, clock=clock))
+    f(1)
+    other.cache_clear()
+    if believed > 0:
+        clock.advance(believed / 2)
+        f(1)
+        assert runs == [1]
+        clock.advance(believed / 2)
+    f(1)
+    assert runs == [1, 1]
+
+
 def test_memory_serves_to_the_end_of_life_while_no_far_tier_answers():
     clock = ManualClock()
     store = Store()

@@ -18,7 +18,7 @@ import pytest
 import radosgw
 from dcache import ConfigError, InvalidationError, TierError, dcache
 from dcache.backends import FileBackend, InMemoryBackend, S3Backend
-from dcache.testing import check_backend
+from dcache.testing import ManualClock, check_backend
 
 PATIENT = {"timeout": "20s", "connect_timeout": "5s"}  # What is tested is not how busy this is.
 KEYS = {"access_key": radosgw.ACCESS_KEY, "secret_key": radosgw.SECRET_KEY}
@@ -279,6 +279,28 @@ def test_garbage_in_the_store_is_a_miss_and_is_replaced(server):
         assert f(1) == 1
         assert server.store.objects[record] != garbage
     assert len(runs) == 6
+
+
+def test_memory_in_front_of_it_is_believed_for_a_minute_and_a_mark_for_ten_seconds(server):
+    clock = ManualClock()
+    near, _ = counted(None, multiple=[InMemoryBackend(), at(server)], clock=clock)
+    told, _ = counted(None, multiple=[InMemoryBackend(), at(server)], clock=clock, near_ttl=5)
+    far_alone, runs = counted(at(server), clock=clock)
+    other, _ = counted(at(server), clock=clock)
+    near(1), told(1), far_alone(1)
+    other.put("changed", 1)
+    clock.advance(5)
+    assert told(1) == "changed"
+    clock.advance(54)
+    assert near(1) == 1
+    clock.advance(1)
+    assert near(1) == far_alone(1) == "changed"
+    other.cache_clear()
+    clock.advance(9)
+    assert far_alone(1) == "changed"
+    clock.advance(1)
+    assert far_alone(1) == 1
+    assert runs == [1]
 
 
 def test_passing_trouble_is_not_seen(server):

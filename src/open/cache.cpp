@@ -41,7 +41,6 @@ engine::DefaultTiers behind_memory(std::vector<CacheTier> tiers) {
   for (CacheTier& tier : tiers) far.push_back(far_tier(std::move(tier)));
   engine::DefaultTiers found;
   found.chain = std::make_shared<engine::Chain>(std::move(far), engine::ChainOptions());
-  if (found.chain->shared()) found.near_ttl = CacheOptions().near_ttl;
   return found;
 }
 
@@ -80,9 +79,8 @@ void configure(Configuration changes) {
 }
 
 Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
-    : space_(std::move(options.space)), near_ttl_(options.near_ttl) {
+    : space_(std::move(options.space)) {
   if (tiers.empty()) throw ConfigError("dcache: a Cache without tiers; expected at least one");
-  if (near_ttl_ <= Duration(0)) throw ConfigError("dcache: near_ttl is not above zero");
   engine::key_prefix(space_, "f");  // Throws for a namespace that no store would take.
   near_ = is_memory(tiers.front());
   std::vector<engine::TierOptions> far;
@@ -103,6 +101,7 @@ Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
   chain.retain = options.retain;
   chain.compress_from = options.compress_from;
   chain.near_ttl = options.near_ttl;
+  chain.mark_ttl = options.mark_ttl;
   chain.on_trouble = std::move(options.on_trouble);
   chain.clock = options.clock;
   chain_ = std::make_shared<engine::Chain>(std::move(far), std::move(chain));

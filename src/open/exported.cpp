@@ -122,20 +122,27 @@ std::uint32_t capabilities_of(const Backend& backend) noexcept {
          if_so(can.adds, DCACHE_ADDS) | if_so(can.leases, DCACHE_LEASES);
 }
 
+std::uint32_t milliseconds_of(std::chrono::nanoseconds span) noexcept {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(ms, UINT32_MAX));
+}
+
 }  // namespace
 
 int open_exported(const Opener& open, const dcache_host* host, const char* url,
                   dcache_backend* backend, char* why, std::size_t why_size) noexcept {
   try {
     auto exported = std::make_unique<Exported>(Exported{open(Url::parse(url)), host});
-    const auto budget = std::chrono::ceil<std::chrono::milliseconds>(exported->backend->budget());
+    const Backend& opened = *exported->backend;
     *backend = {.self = nullptr,
-                .capabilities = capabilities_of(*exported->backend),
-                .budget_ms = static_cast<std::uint32_t>(budget.count()),
+                .capabilities = capabilities_of(opened),
+                .budget_ms = milliseconds_of(opened.budget()),
                 .submit = submit,
                 .check = check,
                 .close = [](void* self) { as_exported(self).backend->close(); },
-                .destroy = [](void* self) { delete &as_exported(self); }};
+                .destroy = [](void* self) { delete &as_exported(self); },
+                .near_ttl_ms = milliseconds_of(opened.near_ttl()),
+                .mark_ttl_ms = milliseconds_of(opened.mark_ttl())};
     backend->self = exported.release();
     return 0;
   } catch (const std::exception& error) {

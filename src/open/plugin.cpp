@@ -90,6 +90,13 @@ class PluginBackend final : public Backend {
   std::chrono::nanoseconds budget() const noexcept override {
     return std::chrono::milliseconds(store_.budget_ms);
   }
+  // An older one left both as they were: 0.
+  std::chrono::nanoseconds near_ttl() const noexcept override {
+    return given(store_.near_ttl_ms, Backend::near_ttl());
+  }
+  std::chrono::nanoseconds mark_ttl() const noexcept override {
+    return given(store_.mark_ttl_ms, Backend::mark_ttl());
+  }
   void submit(const Ref<Op>& op) noexcept override {
     store_.submit(store_.self, reinterpret_cast<dcache_op*>(Ref<Op>(op).leak()));
   }
@@ -105,6 +112,10 @@ class PluginBackend final : public Backend {
   void close() noexcept override { store_.close(store_.self); }
 
  private:
+  static std::chrono::nanoseconds given(std::uint32_t ms, std::chrono::nanoseconds otherwise) {
+    return ms == 0 ? otherwise : std::chrono::milliseconds(ms);
+  }
+
   const std::string name_;
   const std::uint32_t version_;  // That it was built with.
   const dcache_backend store_;

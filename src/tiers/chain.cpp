@@ -14,13 +14,11 @@ Chain::Chain(std::vector<TierOptions> tiers, ChainOptions options)
     : options_(std::move(options)), gate_(std::make_unique<Gate>()) {
   if (tiers.empty()) throw ConfigError("dcache: a chain without a far tier; expected at least one");
   if (options_.retain <= Duration(0)) throw ConfigError("dcache: retain is not above zero");
-  if (options_.near_ttl <= Duration(0)) throw ConfigError("dcache: near_ttl is not above zero");
-  if (options_.mark_ttl < Duration(0)) throw ConfigError("dcache: mark_ttl is below zero");
   if (!options_.secret.empty()) signer_ = std::make_unique<Signer>(options_.secret);
   tiers_.reserve(tiers.size());
   for (TierOptions& tier : tiers) {
     if (!tier.backend) throw ConfigError("dcache: a tier of the chain is null");
-    tiers_.push_back(std::make_unique<Tier>(std::move(tier)));
+    tiers_.push_back(std::make_unique<Tier>(std::move(tier), options_));
   }
 }
 
@@ -33,9 +31,16 @@ std::vector<TierStats> Chain::stats() const {
   return stats;
 }
 
-bool Chain::shared() const noexcept {
-  return std::any_of(tiers_.begin(), tiers_.end(),
-                     [](const auto& tier) { return tier->can.shared; });
+std::optional<Duration> Chain::near_ttl() const noexcept {
+  std::optional<Duration> least;
+  for (const auto& tier : tiers_) {
+    if (tier->can.shared) least = std::min(least.value_or(tier->near_ttl), tier->near_ttl);
+  }
+  return least;
+}
+
+SteadyMoment Chain::moment(SteadyMoment now) const noexcept {
+  return options_.clock == nullptr ? now : SteadyMoment(options_.clock->now());
 }
 
 void Chain::check() const {

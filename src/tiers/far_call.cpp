@@ -107,12 +107,14 @@ Ref<Op> FarCall::ask(std::size_t at, Verb verb) {
 
 // The mark, if it is due, and the record; null: neither.
 Ref<Op> FarCall::ask_questions(std::size_t at, bool reads) {
-  const auto mark = function_->marks_[at].at(now_, function_->chain().options_.mark_ttl);
+  const SteadyMoment now = function_->chain().moment(now_);
+  const auto mark = function_->marks_[at].at(now, tier(at).mark_ttl);
   if (mark) {
     seen_[at].mark = *mark;
     seen_[at].has_mark = true;
     return reads ? ask(at, Verb::get) : Ref<Op>();
   }
+  seen_[at].asked = now;
   seen_[at].clears = function_->marks_[at].clears();
   Ref<Op> op = ask(at, Verb::get);
   op->items.front().key = function_->mark_key_;
@@ -150,7 +152,7 @@ void FarCall::take_mark(std::size_t at, const Item& item) {
   if (!mark) return;
   seen_[at].mark = *mark;
   seen_[at].has_mark = true;
-  function_->marks_[at].learn(*mark, seen_[at].began, seen_[at].clears);
+  function_->marks_[at].learn(*mark, seen_[at].asked, seen_[at].clears);
 }
 
 // False: the tier is not there. Where it could not be added, it has to be read back.
@@ -251,9 +253,7 @@ Duration FarCall::ttl_of(std::size_t at) const {
   Duration ttl = tier(at).options.ttl.value_or(Duration::max());
   for (std::size_t farther = at + 1; farther < seen_.size(); ++farther) {
     const Tier& other = tier(farther);
-    if (other.can.shared && other.options.reads) {
-      ttl = std::min(ttl, function_->chain().options_.near_ttl);
-    }
+    if (other.can.shared && other.options.reads) ttl = std::min(ttl, other.near_ttl);
   }
   return ttl;
 }

@@ -72,7 +72,7 @@ Walk FarFunction::clear() {
     co_await Completed(*op);
     const std::uint32_t clears = marks_[at].clear();
     if (tier.settle(*op, chain_->options_, std::chrono::steady_clock::now())) {
-      marks_[at].learn(mark, now, clears);
+      marks_[at].learn(mark, chain_->moment(now), clears);
     } else {
       add_name(missed, tier.name);
     }

@@ -7,16 +7,24 @@
 
 namespace dcache::engine {
 
-Tier::Tier(TierOptions given)
+Tier::Tier(TierOptions given, const ChainOptions& chain)
     : options(std::move(given)),
       name(options.backend->name()),
       can(options.backend->capabilities()),
-      budget(options.budget.value_or(options.backend->budget())) {
+      budget(options.budget.value_or(options.backend->budget())),
+      near_ttl(chain.near_ttl.value_or(options.backend->near_ttl())),
+      mark_ttl(chain.mark_ttl.value_or(options.backend->mark_ttl())) {
   if (options.ttl && *options.ttl <= Duration(0)) {
     throw ConfigError("dcache: ttl of tier " + name + " is not above zero");
   }
   if (budget <= Duration(0)) {
     throw ConfigError("dcache: budget of tier " + name + " is not above zero");
+  }
+  if (near_ttl <= Duration(0)) {
+    throw ConfigError("dcache: near_ttl, in front of tier " + name + ", is not above zero");
+  }
+  if (mark_ttl < Duration(0)) {
+    throw ConfigError("dcache: mark_ttl of tier " + name + " is below zero");
   }
 }
 

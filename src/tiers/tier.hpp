@@ -38,7 +38,8 @@ inline void add_name(std::string& names, const std::string& name) {
 /// Thread-safe.
 class Tier {
  public:
-  explicit Tier(TierOptions options);
+  /// Throws ConfigError for what can never work.
+  Tier(TierOptions options, const ChainOptions& chain);
 
   Backend& backend() const noexcept { return *options.backend; }
   /// Whether to ask it now; counts where not.
@@ -54,6 +55,8 @@ class Tier {
   const std::string name;
   const Capabilities can;
   const Duration budget;
+  const Duration near_ttl;
+  const Duration mark_ttl;
   Meter meter;
 
  private:

@@ -377,6 +377,33 @@ TEST_F(S3Faults, WhatIsTooLargeIsAMiss) {
             std::string::npos);
 }
 
+// --- How long what it said is believed ---
+
+TEST_F(S3Faults, MemoryInFrontOfItIsBelievedForAMinuteAndAMarkForTenSeconds) {
+  dcache::ManualClock clock;
+  int runs = 0;
+  const auto counted = [&](std::vector<dcache::CacheTier> tiers) {
+    tiers.emplace_back(std::make_shared<S3Backend>(at(server)));
+    return Cache(std::move(tiers), {.clock = &clock})
+        .memoize("f", [&](int n) { return n + 0 * ++runs; }, {.clock = &clock});
+  };
+  const auto near = counted({"memory:"}), far = counted({}), other = counted({});
+  near(1), far(1);
+  other.put(7, 1);
+  clock.advance(59s);
+  EXPECT_EQ(near(1), 1);
+  clock.advance(1s);
+  EXPECT_EQ(near(1), 7);
+  EXPECT_EQ(far(1), 7);
+  ASSERT_EQ(runs, 1);
+  other.clear();
+  clock.advance(9s);
+  EXPECT_EQ(far(1), 7);
+  clock.advance(1s);
+  EXPECT_EQ(far(1), 1);
+  EXPECT_EQ(runs, 2);
+}
+
 // --- Setting it up ---
 
 TEST_F(S3Faults, CheckTellsAMistakeFromAnOutage) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A plugin that is built outside of the tree, from the public header alone, passes the suite.
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using dcache::ConfigError;
 using dcache::engine::load_plugin;
 using dcache::engine::open_backend;
@@ -65,17 +67,31 @@ TEST(Plugin, IsATierLikeAnyOther) {
 TEST(Plugin, ThatWasBuiltWithAnOlderHeaderWorks) {
   const Folder folder;
   const std::string old = build(
-      folder, R"(s/"shelf"/"oldshelf"/; s/"shelf:"/"oldshelf:"/; s/_VERSION 2U/_VERSION 1U/)");
+      folder, R"(s/"shelf"/"oldshelf"/; s/"shelf:"/"oldshelf:"/; s/_VERSION 3U/_VERSION 1U/; )"
+              "/near_ttl_ms;/d; /mark_ttl_ms;/d");
   ASSERT_NE(old, "");
   EXPECT_EQ(load_plugin(old), "oldshelf");
+  EXPECT_EQ(open_backend("oldshelf:")->near_ttl(), 5s);
+  EXPECT_EQ(open_backend("oldshelf:")->mark_ttl(), 1s);
   const auto f = dcache::Cache("oldshelf:").memoize("old", [](int n) { return 2 * n; });
   EXPECT_EQ(f(1), 2);
   EXPECT_EQ(f(1), 2);
 }
 
+TEST(Plugin, SaysForHowLongWhatWasAskedOfItIsBelieved) {
+  const Folder folder;
+  const std::string slow =
+      build(folder, R"(s/"shelf"/"slowshelf"/; s/"shelf:"/"slowshelf:"/; s/budget_ms = 100;/& )"
+                    "backend->near_ttl_ms = 60000; backend->mark_ttl_ms = 10000;/");
+  ASSERT_NE(slow, "");
+  EXPECT_EQ(load_plugin(slow), "slowshelf");
+  EXPECT_EQ(open_backend("slowshelf:")->near_ttl(), 60s);
+  EXPECT_EQ(open_backend("slowshelf:")->mark_ttl(), 10s);
+}
+
 TEST(Plugin, ThatWasBuiltWithANewerHeaderIsRefused) {
   const Folder folder;
-  const std::string newer = build(folder, "s/_VERSION 2U/_VERSION 3U/");
+  const std::string newer = build(folder, "s/_VERSION 3U/_VERSION 4U/");
   ASSERT_NE(newer, "");
   EXPECT_THROW(load_plugin(newer), ConfigError);
 }

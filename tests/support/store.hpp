@@ -27,6 +27,8 @@ class Store final : public engine::Backend {
   std::string name() const override { return name_; }
   engine::Capabilities capabilities() const noexcept override { return can_; }
   std::chrono::nanoseconds budget() const noexcept override { return budget_of_a_call; }
+  std::chrono::nanoseconds near_ttl() const noexcept override { return nearer_are_believed; }
+  std::chrono::nanoseconds mark_ttl() const noexcept override { return marks_are_believed; }
   void check() override {}
 
   void submit(const engine::Ref<engine::Op>& op) noexcept override {
@@ -71,6 +73,8 @@ class Store final : public engine::Backend {
   }
 
   std::chrono::milliseconds budget_of_a_call{100};
+  std::chrono::seconds nearer_are_believed{5};
+  std::chrono::seconds marks_are_believed{1};
 
  private:
   void answer(engine::Op& op) noexcept {

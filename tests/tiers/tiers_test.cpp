@@ -285,6 +285,78 @@ TEST(FarTiers, AskAFartherOneAgainAfterNearTtl) {
   EXPECT_EQ(f(1), 7);
 }
 
+TEST(FarTiers, SayForHowLongMemoryInFrontOfThemIsBelieved) {
+  dcache::ManualClock clock;
+  const auto store = std::make_shared<Store>();
+  store->nearer_are_believed = 60s;
+  const dcache::CacheOptions options{.clock = &clock}, explicitly{.near_ttl = 5s, .clock = &clock};
+  const dcache::MemoizeOptions<int> timed{.clock = &clock};
+  const auto f = Cache({"memory:", store}, options).memoize("twice", twice, timed);
+  const auto g = Cache({"memory:", store}, explicitly).memoize("twice", twice, timed);
+  f(1), g(1);
+  Cache({store}, options).memoize("twice", twice, timed).put(7, 1);
+  clock.advance(6s);
+  EXPECT_EQ(f(1), 2);
+  EXPECT_EQ(g(1), 7) << "what the user says counts";
+  clock.advance(53s);
+  EXPECT_EQ(f(1), 2);
+  clock.advance(2s);
+  EXPECT_EQ(f(1), 7);
+}
+
+TEST(FarTiers, AreEachAskedAgainAfterWhatTheySay) {
+  dcache::ManualClock clock;
+  const auto own = std::make_shared<Store>("own"), far = std::make_shared<Store>("far");
+  far->nearer_are_believed = 60s;
+  const dcache::CacheOptions options{.clock = &clock};
+  const dcache::MemoizeOptions<int> timed{.clock = &clock};
+  const auto f = Cache({"memory:", own, far}, options).memoize("twice", twice, timed);
+  f(1), f(2);
+  Cache({own}, options).memoize("twice", twice, timed).put(7, 1);
+  Cache({far}, options).memoize("twice", twice, timed).put(8, 2);
+  clock.advance(6s);
+  EXPECT_EQ(f(1), 7);
+  EXPECT_EQ(f(2), 4) << "the nearer one need not ask yet";
+  clock.advance(55s);
+  EXPECT_EQ(f(2), 8);
+}
+
+TEST(FarTiers, SayForHowLongTheirMarksAreBelieved) {
+  dcache::ManualClock clock;
+  const auto store = std::make_shared<Store>();
+  store->marks_are_believed = 10s;
+  int runs = 0;
+  const auto counted = [&](std::optional<dcache::Duration> mark_ttl) {
+    return Cache({store}, {.mark_ttl = mark_ttl, .clock = &clock}).memoize("counted", [&](int n) {
+      return n + 0 * ++runs;
+    });
+  };
+  const auto f = counted({}), g = counted(0s);
+  f(1), g(1);
+  EXPECT_EQ(runs, 1);
+  counted({}).clear();
+  f(1);
+  EXPECT_EQ(runs, 1);
+  g(1);
+  EXPECT_EQ(runs, 2) << "what the user says counts";
+  clock.advance(9s);
+  f(2), f(2);
+  EXPECT_EQ(runs, 3);
+  clock.advance(1s);
+  f(1);
+  EXPECT_EQ(runs, 3) << "that of the other has the new mark";
+  f(2);
+  EXPECT_EQ(runs, 4) << "its own had the old one";
+}
+
+TEST(FarTiers, AreRefusedWithSpansThatCanNeverBe) {
+  const auto store = std::make_shared<Store>();
+  EXPECT_THROW(Cache({store}, {.near_ttl = 0s}), dcache::ConfigError);
+  EXPECT_THROW(Cache({store}, {.mark_ttl = -1s}), dcache::ConfigError);
+  store->nearer_are_believed = 0s;
+  EXPECT_THROW(Cache({store}), dcache::ConfigError);
+}
+
 TEST(FarTiers, HoldACallByTheirBudgetForGetAndPutTogether) {
   const auto store = std::make_shared<Store>();
   store->budget_of_a_call = 1s;

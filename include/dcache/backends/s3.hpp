@@ -77,6 +77,9 @@ class S3Backend final : public engine::Backend {
   /// Asks for an object that is not there. Throws ConfigError for what is missing or refused.
   void check() override;
   std::chrono::nanoseconds budget() const noexcept override;
+  /// 60 s and 10 s: each question is a request that is paid for.
+  std::chrono::nanoseconds near_ttl() const noexcept override;
+  std::chrono::nanoseconds mark_ttl() const noexcept override;
   void close() noexcept override;
 
   /// What `PutBucketLifecycleConfiguration` takes, in XML: it deletes records a day, a week, a

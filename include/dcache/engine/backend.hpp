@@ -39,6 +39,11 @@ class Backend {
   virtual std::chrono::nanoseconds budget() const noexcept {
     return std::chrono::milliseconds(100);
   }
+  /// For how long nearer tiers may serve what others may have changed here, unless somebody says
+  /// otherwise, > 0: asking costs something, and so does not asking.
+  virtual std::chrono::nanoseconds near_ttl() const noexcept { return std::chrono::seconds(5); }
+  /// For how long a mark that was read here counts, unless somebody says otherwise, >= 0.
+  virtual std::chrono::nanoseconds mark_ttl() const noexcept { return std::chrono::seconds(1); }
   /// Lets go of threads, sockets and files. Operations fail from then on.
   virtual void close() noexcept {}
 };

@@ -16,7 +16,6 @@ namespace dcache::engine {
 struct DefaultTiers {
   std::shared_ptr<Chain> chain;
   std::string space;
-  std::optional<Duration> near_ttl;
 };
 
 /// Nothing: memory alone. Throws ConfigError for a URL that can never work.

@@ -44,10 +44,11 @@ struct ChainOptions {
   std::string secret;
   /// How long a far tier keeps a result that has no `ttl`, > 0.
   Duration retain = std::chrono::hours(24 * 30);
-  /// For how long a tier may serve what others may have changed in a farther one, > 0.
-  Duration near_ttl = std::chrono::seconds(5);
-  /// For how long a mark that was read counts, >= 0.
-  Duration mark_ttl = std::chrono::seconds(1);
+  /// For how long a tier may serve what others may have changed in a farther one, > 0. Nothing:
+  /// what the backend of that one says.
+  std::optional<Duration> near_ttl = std::nullopt;
+  /// For how long a mark that was read counts, >= 0. Nothing: what the backend says.
+  std::optional<Duration> mark_ttl = std::nullopt;
   /// Payloads from this size on are compressed; 0: none is.
   std::size_t compress_from = 4096;
   /// Told that a tier fails, and why, at most every ten seconds for each tier. Any thread.
@@ -86,8 +87,9 @@ class Chain {
 
   std::size_t size() const noexcept { return tiers_.size(); }
   std::vector<TierStats> stats() const;
-  /// Whether other processes write to one of its tiers.
-  bool shared() const noexcept;
+  /// For how long memory may serve what others may have changed in its tiers: the least of what
+  /// each says. Nothing: no other process writes to one.
+  std::optional<Duration> near_ttl() const noexcept;
   /// Connects to all, and throws what is wrong with the first that cannot be used.
   void check() const;
   void close() noexcept;
@@ -98,6 +100,9 @@ class Chain {
   friend class FarCall;
   friend class FarFunction;
   class Gate;
+
+  // `now`, or the moment of a clock that somebody else moves.
+  SteadyMoment moment(SteadyMoment now) const noexcept;
 
   std::vector<std::unique_ptr<Tier>> tiers_;
   const ChainOptions options_;
@@ -217,6 +222,7 @@ class FarCall {
     std::string unusable;      // How the record ends that is there and cannot be used.
     Duration budget{0};        // That is left.
     SteadyMoment began;        // The operation that runs.
+    SteadyMoment asked;        // For its mark, by the clock of the chain.
     std::uint32_t clears = 0;  // Of this process, when it was asked for its mark.
   };
   using Late = std::function<void(Op&)>;

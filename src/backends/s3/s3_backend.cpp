@@ -29,6 +29,10 @@ void S3Backend::check() { store_->check(); }
 
 std::chrono::nanoseconds S3Backend::budget() const noexcept { return store_->budget(); }
 
+std::chrono::nanoseconds S3Backend::near_ttl() const noexcept { return std::chrono::seconds(60); }
+
+std::chrono::nanoseconds S3Backend::mark_ttl() const noexcept { return std::chrono::seconds(10); }
+
 void S3Backend::close() noexcept { store_->close(); }
 
 std::string S3Backend::lifecycle_rules() const { return store_->lifecycle_rules(); }
