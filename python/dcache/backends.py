@@ -294,13 +294,16 @@ def _s3_url(bucket, prefix, access_key, secret_key, **options):
     from urllib.parse import quote, urlencode
 
     login = f"{quote(access_key, '')}:{quote(secret_key, '')}@" if access_key or secret_key else ""
-    query = {
-        name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in options.items()
-        if value != ""
-    }
-    where = f"//{login}{quote(bucket, '')}/{quote(prefix)}" if login or bucket or prefix else ""
+    query = {name: _url_text(value) for name, value in options.items() if value != ""}
+    where = f"//{login}{quote(bucket, '')}" if login or bucket or prefix else ""
+    where += f"/{quote(prefix)}" if prefix else ""
     return f"s3:{where}?{urlencode(query, quote_via=quote)}"
+
+
+def _url_text(value):
+    if isinstance(value, float):
+        return f"{value:.9f}"
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _text(name, value):

@@ -361,13 +361,26 @@ def test_options_that_can_never_work_are_refused(server):
         ({"bucket": "b", "max_bytes": 0}, "max_bytes"),
         ({"bucket": 3}, "expected text"),
         ({"bucket": "b", "anonymous": True, **KEYS}, "one of them"),
+        ({"bucket": "b", "region": "us east"}, "eu-west-1"),
     ]:
         with pytest.raises(ConfigError, match=says):
             S3Backend(**options)
     with pytest.raises(ConfigError, match="expected one of: region"):
         dcache("s3://b/p?regoin=x")
-    with pytest.raises(ConfigError, match="endpoint="):
-        dcache("s3://b:9000/p")
+    for url, says in [
+        ("s3://b:9000/p", "s3://b:9000/p: has a port; expected s3://bucket/prefix, and"),
+        ("s3://b/p?timeout=x", 's3://b/p: timeout is "x"; expected a duration'),
+        ("s3:b/p", "s3:b/p: has no bucket; expected two slashes"),
+        ("s3:/b/p", "s3:///b/p: has no bucket; expected two slashes"),
+    ]:
+        with pytest.raises(ConfigError) as raised:
+            dcache(url)
+        assert str(raised.value).startswith(f"dcache: {says}")
+
+
+def test_a_time_out_may_be_of_any_length():
+    assert repr(S3Backend("b", timeout=0.00001)) == "<S3Backend s3://b>"
+    assert repr(S3Backend("b", timeout="60d", connect_timeout=1e-9)) == "<S3Backend s3://b>"
 
 
 def test_a_secret_is_in_nothing_that_is_said(server):

@@ -18,12 +18,15 @@ namespace {
 
 std::string text_of(dcache_bytes bytes) { return {bytes.data, bytes.size}; }
 
-// The host puts its own words in front.
-std::string_view reason(std::string_view text, const std::string& name) noexcept {
-  for (const std::string& begun : {std::string("dcache: "), name + " cannot be used: "}) {
-    if (text.starts_with(begun)) text.remove_prefix(begun.size());
+// The host puts its own words in front, and the name.
+std::string reason(std::string text, const std::string& name) {
+  for (const std::string& begun :
+       {std::string("dcache: "), name + " cannot be used: ", name + ' '}) {
+    if (text.starts_with(begun)) text.erase(0, begun.size());
   }
-  return text;
+  const std::string of = " of " + name;
+  const std::size_t at = text.find(of);
+  return at == std::string::npos ? text : text.erase(at, of.size());
 }
 
 void tell(std::string_view text, char* why, std::size_t why_size) noexcept {
@@ -131,8 +134,11 @@ std::uint32_t milliseconds_of(std::chrono::nanoseconds span) noexcept {
 
 int open_exported(const Opener& open, const dcache_host* host, const char* url,
                   dcache_backend* backend, char* why, std::size_t why_size) noexcept {
+  std::string name;
   try {
-    auto exported = std::make_unique<Exported>(Exported{open(Url::parse(url)), host});
+    const Url parsed = Url::parse(url);
+    name = parsed.text();
+    auto exported = std::make_unique<Exported>(Exported{open(parsed), host});
     const Backend& opened = *exported->backend;
     *backend = {.self = nullptr,
                 .capabilities = capabilities_of(opened),
@@ -146,7 +152,7 @@ int open_exported(const Opener& open, const dcache_host* host, const char* url,
     backend->self = exported.release();
     return 0;
   } catch (const std::exception& error) {
-    tell(reason(error.what(), ""), why, why_size);
+    tell(reason(error.what(), name), why, why_size);
     return 1;
   }
 }

@@ -17,6 +17,10 @@ std::shared_ptr<Backend> open_s3(Url url) {
                       " has a port; expected s3://bucket/prefix, and the address of a server as "
                       "?endpoint=https://store.example:9000");
   }
+  if (!url.whole().starts_with("s3://") && !url.path.empty()) {
+    throw ConfigError("dcache: " + url.text() +
+                      " has no bucket; expected two slashes and a bucket: s3://bucket/prefix");
+  }
   S3Options options;
   options.bucket = url.host;
   options.prefix = url.path.substr(std::min(url.path.find_first_not_of('/'), url.path.size()));

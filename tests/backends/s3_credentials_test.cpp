@@ -3,6 +3,7 @@
 // for STS, the container and the machine.
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -20,6 +21,7 @@
 
 #include "backends/s3/keyring.hpp"
 #include "backends/s3/process.hpp"
+#include "backends/s3/settings.hpp"
 #include "backends/s3/sources.hpp"
 
 namespace {
@@ -140,6 +142,62 @@ TEST_F(S3Credentials, AProcessThatHangsIsKilled) {
   EXPECT_THROW(dcache::s3::output_of("yes", 20'000ms), TierError) << "it writes without end";
 }
 
+TEST_F(S3Credentials, AProcessThatGoesOnAfterItHasAnsweredIsKilled) {
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_THROW(dcache::s3::output_of("exec >&-; sleep 60", 100ms), TierError);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+}
+
+TEST_F(S3Credentials, OfAProcessAreTakenWhereSomebodyElseAwaitsChildren) {
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  EXPECT_EQ(dcache::s3::output_of("echo hello", 10s), "hello\n");
+  std::signal(SIGCHLD, before);
+}
+
+TEST_F(S3Credentials, AProcessHasSignalsAsAProgramExpectsThem) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  EXPECT_EQ(dcache::s3::output_of("sh -c 'kill -TERM $$'; echo $?", 10s), "143\n");
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST_F(S3Credentials, OfSingleSignOnSayTheWayOut) {
+  write("config", "[profile sso]\nsso_session = x\nsso_account_id = 1\n");
+  try {
+    found({.profile = "sso"});
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("aws configure export-credentials --profile sso"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_F(S3Credentials, WithABlankOrALineBreakAreRefused) {
+  set("AWS_ACCESS_KEY_ID", "KEY");
+  set("AWS_SECRET_ACCESS_KEY", "hushed\r");
+  try {
+    found();
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("the environment"), std::string::npos);
+    EXPECT_EQ(std::string(error.what()).find("hushed"), std::string::npos) << error.what();
+  }
+  EXPECT_THROW(found({.access_key = "k", .secret_key = "s", .session_token = "t\r\nX: y"}),
+               ConfigError);
+}
+
+TEST_F(S3Credentials, OfARoleComeFromAnEndpointWithAPathToo) {
+  write("config",
+        "[default]\nrole_arn = r\nsource_profile = default\n"
+        "aws_access_key_id = BASE\naws_secret_access_key = s\n");
+  set("AWS_ENDPOINT_URL_STS", server.endpoint() + "/sts/");
+  EXPECT_EQ(found(), "ROLE-BASE-1");
+  EXPECT_EQ(server.tell("headers Host"), "[\"127.0.0.1:" + server.port() + "\"]");
+}
+
 TEST_F(S3Credentials, OfAContainerAreAskedForWithItsToken) {
   set("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.endpoint() + "/container");
   server.tell("set container_token the-token");
@@ -151,11 +209,15 @@ TEST_F(S3Credentials, OfAContainerAreAskedForWithItsToken) {
   EXPECT_EQ(found(), "CONTAINER-2");
   set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1.evil.example/container");
   EXPECT_THROW(found(), ConfigError) << "the token would go there in the clear";
+  set("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost:@evil.example/container");
+  EXPECT_THROW(found(), ConfigError);
 }
 
 TEST_F(S3Credentials, OfAMachineAreNotLookedForWhereThatIsOff) {
   server.tell("set machine yes");
   set("AWS_EC2_METADATA_DISABLED", "true");
+  EXPECT_THROW(found(), ConfigError);
+  set("AWS_EC2_METADATA_DISABLED", "TRUE");
   EXPECT_THROW(found(), ConfigError);
   EXPECT_EQ(server.tell("seen"), "[]");
   ::unsetenv("AWS_EC2_METADATA_DISABLED");
@@ -293,13 +355,44 @@ TEST_F(S3Credentials, AProfileHasRegionAndEndpoint) {
   EXPECT_EQ(server.tell("seen"), R"(["GET /b/dcache-check P ap-south-1"])");
 }
 
+TEST_F(S3Credentials, ConfiguredEndpointsAreIgnoredWhereThatIsAskedFor) {
+  set("AWS_ENDPOINT_URL", server.endpoint());
+  set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True");
+  EXPECT_EQ(dcache::s3::resolve({.bucket = "b"}).endpoint, "");
+  EXPECT_EQ(dcache::s3::resolve({.bucket = "b", .endpoint = "http://own.example"}).endpoint,
+            "http://own.example");
+  ::unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+  EXPECT_EQ(dcache::s3::resolve({.bucket = "b"}).endpoint, server.endpoint());
+}
+
+TEST_F(S3Credentials, APrefixIsTheSameHoweverManySlashesAreAroundIt) {
+  for (const char* const prefix : {"app", "/app", "app/", "//app//"}) {
+    EXPECT_EQ(dcache::s3::resolve({.bucket = "b", .prefix = prefix}).prefix, "app/");
+    EXPECT_EQ(S3Backend({.bucket = "b", .prefix = prefix}).name(), "s3://b/app");
+  }
+  EXPECT_EQ(dcache::s3::resolve({.bucket = "b", .prefix = "//"}).prefix, "");
+}
+
 TEST_F(S3Credentials, OptionsThatCanNeverWorkAreRefusedAtOnce) {
   const auto refused = [](const S3Options& options) {
-    EXPECT_THROW(S3Backend backend(options), ConfigError);
+    EXPECT_THROW(S3Backend backend(options), ConfigError) << options.endpoint << options.prefix;
   };
   refused({.bucket = "a/b"});
   refused({.bucket = "b", .endpoint = "store.example"});
   refused({.bucket = "b", .endpoint = "https://me:secret@store.example"});
+  const std::string http = "http:";
+  for (const char* const rest : {"", "///path", "//store.example:port", "//store.example:99999",
+                                 "//[::1", "//store.example/\x7f", "//store.example/?a=b"}) {
+    refused({.bucket = "b", .endpoint = http + rest});
+  }
+  refused({.bucket = "b", .endpoint = "ftp://store.example"});
+  for (const char* const rest : {"//[::1]:9000", "//store.example:9000/base/"}) {
+    EXPECT_NO_THROW(S3Backend({.bucket = "b", .endpoint = http + rest})) << rest;
+  }
+  EXPECT_NO_THROW(S3Backend({.bucket = "b", .endpoint = "HTTPS://store.example"}));
+  refused({.bucket = "b", .region = "evil.example/"});
+  refused({.bucket = "b", .prefix = std::string(800, 'p')});
+  refused({.bucket = "b", .prefix = "a\nb"});
   refused({.bucket = "b", .access_key = "a"});
   refused({.bucket = "b", .session_token = "t"});
   refused({.bucket = "b", .access_key = "a", .secret_key = "s", .anonymous = true});

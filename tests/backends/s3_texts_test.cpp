@@ -70,6 +70,10 @@ TEST(Verdict, SendsToAnotherRegion) {
   EXPECT_EQ(told.region, "eu-north-1");
   const auto nowhere = judge(reply(307, "TemporaryRedirect", "<Endpoint>evil.example</Endpoint>"));
   EXPECT_EQ(nowhere.meaning, Meaning::failed);
+  // It becomes part of a host.
+  const auto astray = judge(reply(301, "PermanentRedirect", "<Region>evil.example/</Region>"));
+  EXPECT_EQ(astray.meaning, Meaning::failed);
+  EXPECT_EQ(astray.region, "");
 }
 
 TEST(Bodies, AreWhatTheirETagSaysWhereThatIsADigest) {
@@ -101,6 +105,14 @@ TEST(SharedFiles, AreReadByProfile) {
   EXPECT_EQ(profiles.find("only")->at("aws_access_key_id"), "B");
   EXPECT_EQ(profiles.find("x"), nullptr);
   EXPECT_EQ(profiles.find("profilework"), nullptr);
+}
+
+TEST(SharedFiles, MayHaveNamesInQuotationMarks) {
+  const Profiles profiles("[profile \"my work\"]\nregion = r\n",
+                          "[my work]\naws_access_key_id = A\n");
+  ASSERT_NE(profiles.find("my work"), nullptr);
+  EXPECT_EQ(profiles.find("my work")->at("region"), "r");
+  EXPECT_EQ(profiles.find("my work")->at("aws_access_key_id"), "A");
 }
 
 TEST(Moments, AreOfRfc3339) {
@@ -151,6 +163,9 @@ TEST(Places, AreInThePathOfAnEndpointAndInFrontOfTheHostOfAws) {
   settings.bucket = "b.c";
   EXPECT_EQ(place_of(settings, "eu-west-1", "k").host, "s3.eu-west-1.amazonaws.com");
   EXPECT_EQ(place_of(settings, "eu-west-1", "k").path, "/b.c/p/k");
+  settings.bucket = "Old_Bucket";
+  EXPECT_EQ(place_of(settings, "us-east-1", "k").host, "s3.us-east-1.amazonaws.com");
+  settings.bucket = "b.c";
   settings.endpoint = "https://store.example:443/s3";
   EXPECT_EQ(place_of(settings, "r", "k").host, "store.example") << "as it is sent";
   EXPECT_EQ(place_of(settings, "r", "k").path, "/s3/b.c/p/k");
@@ -165,6 +180,13 @@ TEST(Rules, AreOneForEachClass) {
   EXPECT_NE(rules.find("<Prefix>a&amp;b/</Prefix><Tag><Key>dcache-days</Key><Value>31</Value>"),
             std::string::npos)
       << rules;
+  EXPECT_TRUE(rules.starts_with("<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/"));
+  // `And` is of two things at least.
+  const std::string all = dcache::s3::lifecycle_rules("");
+  EXPECT_EQ(all.find("<And>"), std::string::npos) << all;
+  EXPECT_NE(all.find("<Filter><Tag><Key>dcache-days</Key><Value>31</Value></Tag></Filter>"),
+            std::string::npos)
+      << all;
 }
 
 TEST(Hashes, AreAsOthersHaveThem) {

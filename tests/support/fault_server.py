@@ -5,9 +5,13 @@
 As a program it prints its port, then obeys its standard input, a command a line, and answers each
 with a line:
 
-    next FAULT [COUNT]    that happens to the next requests for objects: 503:SlowDown (any status and
-                          code), truncate, etag, drip, reset, hang
+    next FAULT [COUNT]    that happens to the next requests for objects: 503:SlowDown (any status
+                          and code), truncate, etag, drip, reset, hang; html:403 (any status) and
+                          a page, empty:403 and nothing, huge:403 and 96 MiB, endless:403 and as
+                          much without a word of its length
+    sent                  how many bytes of the last huge or endless one were sent, once it has ended
     garbage               is what all objects hold from now on
+    tls CERTIFICATE KEY   new connections speak it; both are files
     set NAME VALUE        for good, of SETTINGS below
     seen                  `METHOD PATH ACCESS_KEY REGION` of what came since, as a JSON list
     headers NAME          values of a header in what came since `seen`, as a JSON list
@@ -24,6 +28,7 @@ import http.server
 import json
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -41,6 +46,7 @@ SETTINGS = {
     "machine": "yes",  # "no": 404 from the metadata service; "empty": it has no role.
     "container_token": "",  # What it wants to be shown.
 }
+HUGE = 96 << 20
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/")
 
 
@@ -54,9 +60,15 @@ class Store:
         self.settings = dict(SETTINGS)
         self.seen, self.headers = [], []
         self.given_out = 0
+        self.sent, self.sending = 0, 0
+        self.tls = None  # An `ssl.SSLContext`.
 
     def obey(self, line):
         command, *words = line.split()
+        if command == "sent":
+            give_up = time.monotonic() + 20
+            while self.sending and time.monotonic() < give_up:
+                time.sleep(0.01)
         with self.lock:
             if command == "next":
                 self.faults.extend([words[0]] * int(words[1] if len(words) > 1 else 1))
@@ -67,6 +79,11 @@ class Store:
             elif command == "seen":
                 seen, self.seen, self.headers = self.seen, [], []
                 return json.dumps(seen)
+            elif command == "tls":
+                self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                self.tls.load_cert_chain(*words)
+            elif command == "sent":
+                return str(self.sent)
             elif command == "headers":
                 return json.dumps([each.get(words[0], "") for each in self.headers])
             else:
@@ -119,7 +136,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.machine()
         elif self.path.startswith("/container"):
             self.container()
-        elif self.path == "/":
+        elif self.path in ("/", "/sts/"):
             self.sts()
         elif not self.refused() and not self.faulty():
             self.object()
@@ -210,6 +227,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, _, code = fault.partition(":")
         if status.isdigit():
             self.refuse(int(status), code)
+        elif code:
+            self.strange(status, int(code))
         elif fault == "reset":
             self.reset()
         elif fault == "hang":
@@ -220,6 +239,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif fault:
             self.spoil(fault)
         return fault != ""
+
+    def strange(self, kind, status):
+        """What is no answer of S3."""
+        if kind == "html":
+            return self.reply(status, "<!DOCTYPE html><html><head><title>Hello</title></head></html>")
+        if kind == "empty":
+            return self.reply(status)
+        store, piece = self.store, b"x" * (1 << 16)
+        store.sent, store.sending = 0, 1
+        self.send_response_only(status)
+        if kind == "huge":
+            self.send_header("Content-Length", str(HUGE))
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+            piece = b"10000\r\n" + piece + b"\r\n"
+        self.end_headers()
+        try:
+            while store.sent < HUGE:
+                self.wfile.write(piece)
+                store.sent += 1 << 16
+        finally:
+            store.sending = 0
+        return kind == "huge" or self.wfile.write(b"0\r\n\r\n")
 
     def reset(self):
         """The connection ends without a word."""
@@ -308,6 +350,14 @@ class Server(http.server.ThreadingHTTPServer):
     def start(self):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if self.store.tls:  # The greeting is for the connection's own thread.
+            connection = self.store.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
 
     def process_request(self, request, client_address):
         self.connections.append(request)

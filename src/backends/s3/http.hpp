@@ -30,7 +30,8 @@ struct Request {
   std::string url;  ///< Whole, and encoded.
   Fields headers;
   std::string_view body = {};  ///< Valid until the exchange has ended.
-  /// A reply with a longer body is `too_large`.
+  /// A reply with a longer body is `too_large`, as soon as that is known: no more of it is read.
+  /// Of one that is not 2xx the first 64 KiB are kept, and it is what it is.
   std::size_t reply_max = std::size_t{1} << 20U;
   SteadyMoment not_before = SteadyMoment::min();
   /// Of all of it, waiting for a free connection included.

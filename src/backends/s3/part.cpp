@@ -215,6 +215,12 @@ void Part::ended() noexcept {
 }
 
 void Part::act(Verdict verdict) {
+  const bool answers = verdict.meaning == Meaning::done || verdict.meaning == Meaning::missing;
+  if (journey_->strict() && answers && !verdict.in_s3s_words) {
+    verdict.why =
+        std::to_string(reply.status) + ", as any web server says it; is the endpoint right?";
+    verdict.meaning = Meaning::denied;
+  }
   switch (verdict.meaning) {
     case Meaning::done:
       // It was the tags that were in the way.

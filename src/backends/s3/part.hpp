@@ -30,6 +30,7 @@ class Journey final : public engine::Counted, public engine::Carrier {
       : store_(std::move(store)), op_(op), verb_(op->verb()), strict_(strict) {}
 
   Store& store() const noexcept { return *store_; }
+  bool strict() const noexcept { return strict_; }
   /// REQUIRES: a part has not ended.
   engine::Op& op() const noexcept { return *op_; }
   void begin();

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "backends/s3/process.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -36,7 +39,15 @@ class Child {
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // To kill what it starts, too.
+    // A group of its own: to kill what it starts, too. Our threads block signals, and our process
+    // may ignore some; a program expects neither.
+    sigset_t none{}, all{};
+    ::sigemptyset(&none);
+    ::sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     std::string shell = "sh", option = "-c", script = command;
     std::array<char*, 4> words{shell.data(), option.data(), script.data(), nullptr};
     const int error = ::posix_spawn(&id_, "/bin/sh", &actions, &attributes, words.data(), environ);
@@ -58,11 +69,13 @@ class Child {
   }
 
   int output() const noexcept { return output_; }
-  int wait() noexcept {
-    int status = -1;
-    ::waitpid(id_, &status, 0);
+  // How it ended; nothing: it has not yet.
+  std::optional<int> status() noexcept {
+    int status = 0;
+    const pid_t ended = ::waitpid(id_, &status, WNOHANG);
+    if (ended == 0 || (ended < 0 && errno == EINTR)) return std::nullopt;
     id_ = -1;
-    return status;
+    return ended < 0 ? 0 : status;  // Somebody else has awaited it: what it wrote has to do.
   }
 
  private:
@@ -74,24 +87,29 @@ class Child {
 
 std::string output_of(const std::string& command, std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto left = [&] {
+    using std::chrono::milliseconds;
+    const auto span =
+        std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (span <= 0) refuse("it took longer than " + std::to_string(patience.count()) + " ms");
+    return static_cast<int>(span);
+  };
   Child child(command);
   std::string output;
   for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd polled{child.output(), POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&polled, 1, static_cast<int>(left.count())) <= 0) {
-      refuse("it took longer than " + std::to_string(patience.count()) + " ms");
-    }
+    if (::poll(&polled, 1, left()) <= 0) continue;  // Its time is over, or a signal came.
     std::array<char, 4096> buffer{};
     const ssize_t size = ::read(child.output(), buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR) continue;
     if (size <= 0) break;
     output.append(buffer.data(), static_cast<std::size_t>(size));
     if (output.size() > output_max) refuse("it writes more than 64 KiB");
   }
-  // It has closed its output: it ends, or has handed it to nobody.
-  const int status = child.wait();
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) refuse("it failed");
+  // It has closed its output, which is not to say that it ends.
+  std::optional<int> status;
+  while (!(status = child.status())) ::poll(nullptr, 0, std::min(left(), 5));
+  if (!WIFEXITED(*status) || WEXITSTATUS(*status) != 0) refuse("it failed");
   return output;
 }
 

@@ -16,21 +16,30 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
+// A name with blanks is put into quotation marks.
+std::string_view unquoted(std::string_view name) {
+  const bool quoted = name.size() >= 2 && name.front() == name.back() &&
+                      (name.front() == '"' || name.front() == '\'');
+  return quoted ? name.substr(1, name.size() - 2) : name;
+}
+
 // `[profile name]` in `config`, `[name]` in `credentials`; `[default]` in both. Empty: none.
 std::string_view profile_of(std::string_view section, bool prefixed) {
   section = trimmed(section);
-  if (!prefixed || section == "default") return section;
+  if (!prefixed || section == "default") return unquoted(section);
   constexpr std::string_view word = "profile";
   if (!section.starts_with(word) || section.size() == word.size() ||
       blanks.find(section[word.size()]) == std::string_view::npos) {
     return {};  // `[sso-session …]` and other things.
   }
-  return trimmed(section.substr(word.size()));
+  return unquoted(trimmed(section.substr(word.size())));
 }
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  for (char& letter : out) letter = static_cast<char>(std::tolower(letter));
+  for (char& letter : out) {
+    letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  }
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include "backends/s3/sources.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <ctime>
 #include <optional>
@@ -48,12 +49,29 @@ std::string setting(const Profile& profile, std::string_view name) {
 bool is_near(std::string_view url) {
   if (url.starts_with("https://")) return true;
   url.remove_prefix(std::min(url.find("://") + 3, url.size()));
-  const std::string_view host = url.substr(0, url.find('/'));
+  const std::string_view host = url.substr(0, url.find_first_of("/?#"));
+  const std::string_view name = host.substr(0, host.find_last_not_of("0123456789") + 1);
   for (const std::string_view near :
        {"localhost", "127.0.0.1", "[::1]", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"}) {
-    if (host == near || (host.starts_with(near) && host[near.size()] == ':')) return true;
+    if (host == near || name == std::string(near) + ':') return true;
   }
   return false;
+}
+
+// Both become parts of headers; a blank comes from a file that was cut in another way than it was
+// written.
+Credentials checked(Credentials found, const char* source) {
+  for (const std::string* const text :
+       {&found.access_key, &found.secret_key, &found.session_token}) {
+    const bool fine = std::all_of(text->begin(), text->end(), [](unsigned char letter) {
+      return letter > ' ' && letter < 0x7f;
+    });
+    if (!fine) {
+      refuse_for_ever(source,
+                      "a key or a token has a blank, a line break or a letter beyond ASCII");
+    }
+  }
+  return found;
 }
 
 class Chain {
@@ -123,7 +141,7 @@ class Chain {
 
   // Version 2: a token first. Where nobody answers, there is no such service.
   Found machine() const {
-    if (variable("AWS_EC2_METADATA_DISABLED") == "true") return std::nullopt;
+    if (says_true(variable("AWS_EC2_METADATA_DISABLED"))) return std::nullopt;
     std::string base = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
     if (base.empty()) base = "http://169.254.169.254";
     while (base.ends_with('/')) base.pop_back();
@@ -163,8 +181,16 @@ class Chain {
       return keys;
     }
     const std::string command = setting(profile, "credential_process");
-    if (command.empty()) return std::nullopt;
-    return credentials_in_json(output_of(command, process_patience), "credential_process");
+    if (!command.empty()) {
+      return credentials_in_json(output_of(command, process_patience), "credential_process");
+    }
+    if (!setting(profile, "sso_session").empty() || !setting(profile, "sso_start_url").empty()) {
+      refuse_for_ever(source,
+                      "it is of a single sign-on, which is left to AWS's own tools: let a profile "
+                      "say credential_process = aws configure export-credentials --profile " +
+                          name);
+    }
+    return std::nullopt;
   }
 
   Credentials of_role(const Profiles& profiles, const Profile& profile, const std::string& source,
@@ -216,8 +242,7 @@ class Chain {
     std::string base = variable("AWS_ENDPOINT_URL_STS");
     if (base.empty()) base = variable("AWS_ENDPOINT_URL");
     if (base.empty()) base = std::string("https://") + "sts." + region_ + '.' + aws_domain(region_);
-    while (base.ends_with('/')) base.pop_back();
-    return base;
+    return checked_endpoint(std::move(base));
   }
 
   static sigv4::Fields role_question(const char* action, const std::string& role,
@@ -249,14 +274,15 @@ class Chain {
   // `who`: null where the question has its own proof.
   Credentials ask_sts(const sigv4::Fields& form, const Credentials* who) const {
     const std::string body = sigv4::canonical_query(form);
-    const std::string base = sts();
-    http::Request request = question("POST", base + '/', fetch_patience);
+    const Place place = place_at(sts());
+    http::Request request = question("POST", place.base + place.path + '/', fetch_patience);
     request.body = body;
     request.headers.push_back({"Content-Type", "application/x-www-form-urlencoded"});
     if (who != nullptr) {
-      request.headers.push_back({"host", base.substr(base.find("://") + 3)});
-      Signer("sts").sign({"POST", "/", "", sha256_hex(body), region_, std::time(nullptr)}, *who,
-                         request.headers);
+      request.headers.push_back({"host", place.host});
+      Signer("sts").sign(
+          {"POST", place.path + '/', "", sha256_hex(body), region_, std::time(nullptr)}, *who,
+          request.headers);
     }
     const http::Reply reply = http::fetch(request);
     if (reply.fault != http::Fault::none) refuse("STS", reply.trouble);
@@ -295,9 +321,15 @@ class Chain {
 
 Credentials find_credentials(const S3Options& options, const std::string& region) {
   const Chain chain(options, region);
-  for (const auto source : {&Chain::explicit_keys, &Chain::environment, &Chain::web_identity,
-                            &Chain::profile, &Chain::container, &Chain::machine}) {
-    if (const Found found = (chain.*source)()) return *found;
+  const std::array<std::pair<const char*, Found (Chain::*)() const>, 6> sources{
+      {{"the options", &Chain::explicit_keys},
+       {"the environment", &Chain::environment},
+       {"a web identity", &Chain::web_identity},
+       {"the profile", &Chain::profile},
+       {"the container", &Chain::container},
+       {"the machine", &Chain::machine}}};
+  for (const auto& [name, source] : sources) {
+    if (const Found found = (chain.*source)()) return checked(*found, name);
   }
   throw ConfigError(
       "dcache: an S3 backend without credentials: looked at access_key= and secret_key=, "

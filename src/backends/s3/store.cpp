@@ -26,6 +26,8 @@ void check_options(const S3Options& options) {
     throw ConfigError("dcache: an S3 backend: " + what);
   };
   if (!options.bucket.empty()) check_bucket(options.bucket);
+  if (!options.region.empty()) check_region(options.region);
+  check_prefix(options.prefix);
   checked_endpoint(options.endpoint);
   if (options.access_key.empty() != options.secret_key.empty()) {
     refuse("access_key and secret_key belong together; expected both or none");
@@ -55,8 +57,9 @@ Store::Store(S3Options options) : tags(options.expiry_tags), options_(std::move(
 std::string Store::name() const {
   const std::string bucket =
       options_.bucket.empty() ? variable("DCACHE_S3_BUCKET") : options_.bucket;
-  std::string prefix = options_.prefix.empty() ? variable("DCACHE_S3_PREFIX") : options_.prefix;
-  while (prefix.ends_with('/')) prefix.pop_back();
+  const std::string given =
+      options_.prefix.empty() ? variable("DCACHE_S3_PREFIX") : options_.prefix;
+  const std::string prefix(bare_prefix(given));
   return "s3://" + bucket + (prefix.empty() ? "" : '/' + prefix);
 }
 
@@ -134,9 +137,11 @@ void Store::check() {
   begin(op, true);
   if (!op->wait()) throw TierError("dcache: " + name() + " cannot be used: no answer in time");
   if (op->trouble().empty()) return;
-  const std::string& why = op->trouble();
-  const std::string text =
-      why.starts_with("dcache: ") ? why : "dcache: " + name() + " cannot be used: " + why;
+  std::string_view why = op->trouble();
+  if (why.starts_with(name() + ": ")) why.remove_prefix(name().size() + 2);
+  const std::string text = why.starts_with("dcache: ")
+                               ? std::string(why)
+                               : "dcache: " + name() + " cannot be used: " + std::string(why);
   if (op->refused()) throw ConfigError(text);
   throw TierError(text);
 }

@@ -12,6 +12,8 @@ namespace {
 
 // What a server says of itself, not of the object.
 constexpr std::size_t headers_max = 64;
+// Of what it says in place of an object: its words are in front, whatever else comes.
+constexpr std::size_t refusal_max = std::size_t{64} << 10U;
 
 void set(CURL* easy, CURLoption option, auto value) {
   if (curl_easy_setopt(easy, option, value) == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
@@ -66,6 +68,8 @@ void Transfer::set_up_once() {
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  // Else the end of a request waits for a name server that does not answer, and all others with it.
+  set(easy, CURLOPT_QUICK_EXIT, 1L);
   set(easy, CURLOPT_USERAGENT, "dcache");
   set(easy, CURLOPT_ERRORBUFFER, trouble_.data());
   set(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -85,7 +89,7 @@ void Transfer::prepare(const Request& request, Reply& reply) {
   reply = {};
   reply_ = &reply;
   reply_max_ = request.reply_max;
-  too_large_ = false;
+  too_large_ = cut_ = false;
   trouble_.front() = '\0';
   headers_.reset();
   for (const auto& each : request.headers) {
@@ -119,10 +123,7 @@ void Transfer::prepare(const Request& request, Reply& reply) {
 }
 
 void Transfer::finish(CURLcode result) {
-  long status = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
-  reply_->status = static_cast<int>(status);
-  reply_->fault = too_large_ ? Fault::too_large : fault_of(result);
+  reply_->fault = too_large_ ? Fault::too_large : cut_ ? Fault::none : fault_of(result);
   if (reply_->fault == Fault::none) return;
   reply_->trouble = too_large_                 ? "the reply is larger than expected"
                     : trouble_.front() != '\0' ? trouble_.data()
@@ -132,20 +133,40 @@ void Transfer::finish(CURLcode result) {
 std::size_t Transfer::take_body(char* bytes, std::size_t, std::size_t size, void* self) noexcept {
   Transfer& transfer = *static_cast<Transfer*>(self);
   std::string& body = transfer.reply_->body;
-  transfer.too_large_ = size > transfer.reply_max_ - body.size();
+  const bool refuses = transfer.reply_->status / 100 != 2;
+  const std::size_t most = refuses ? refusal_max : transfer.reply_max_;
+  const bool fits = size <= most - body.size();
+  transfer.cut_ = !fits && refuses;
+  transfer.too_large_ = !fits && !refuses;
   if (transfer.too_large_) return CURL_WRITEFUNC_ERROR;
   try {
-    body.append(bytes, size);
+    body.append(bytes, std::min(size, most - body.size()));
   } catch (const std::bad_alloc&) {
     return CURL_WRITEFUNC_ERROR;
   }
-  return size;
+  return fits ? size : CURL_WRITEFUNC_ERROR;
+}
+
+// False: it is not going to be taken.
+bool Transfer::make_room(std::string_view length) {
+  std::size_t size = 0;
+  std::from_chars(length.data(), length.data() + length.size(), size);
+  if (reply_->status / 100 != 2) return true;
+  too_large_ = size > reply_max_;
+  if (!too_large_) reply_->body.reserve(size);
+  return !too_large_;
 }
 
 std::size_t Transfer::take_header(char* bytes, std::size_t, std::size_t size, void* self) noexcept {
-  Reply& reply = *static_cast<Transfer*>(self)->reply_;
-  std::string_view line(bytes, size);
-  if (line.starts_with("HTTP/")) reply.headers.clear();  // Of an interim reply.
+  Transfer& transfer = *static_cast<Transfer*>(self);
+  Reply& reply = *transfer.reply_;
+  const std::string_view line(bytes, size);
+  if (line.starts_with("HTTP/")) {
+    const std::size_t status = std::min(line.find(' '), size - 1) + 1;
+    reply.headers.clear();  // Of an interim reply.
+    reply.status = 0;
+    std::from_chars(bytes + status, bytes + size, reply.status);
+  }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || reply.headers.size() >= headers_max) return size;
   std::string_view value = line.substr(colon + 1);
@@ -157,13 +178,12 @@ std::size_t Transfer::take_header(char* bytes, std::size_t, std::size_t size, vo
   }
   try {
     sigv4::Field field{std::string(line.substr(0, colon)), std::string(value)};
-    for (char& letter : field.name) letter = static_cast<char>(std::tolower(letter));
-    if (field.name == "content-length") {
-      std::size_t length = 0;
-      std::from_chars(value.data(), value.data() + value.size(), length);
-      reply.body.reserve(std::min(length, static_cast<Transfer*>(self)->reply_max_));
+    for (char& letter : field.name) {
+      letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
     }
+    const bool taken = field.name != "content-length" || transfer.make_room(value);
     reply.headers.push_back(std::move(field));
+    if (!taken) return CURL_WRITEFUNC_ERROR;
   } catch (const std::bad_alloc&) {
     return CURL_WRITEFUNC_ERROR;
   }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <string_view>
 
 #include <curl/curl.h>
 
@@ -41,6 +42,7 @@ class Transfer {
                                  void* self) noexcept;
 
   void set_up_once();
+  bool make_room(std::string_view length);
   void append_header(const std::string& line);
 
   std::unique_ptr<CURL, EndEasy> easy_;
@@ -49,6 +51,7 @@ class Transfer {
   Reply* reply_ = nullptr;
   std::size_t reply_max_ = 0;
   bool too_large_ = false;
+  bool cut_ = false;  // Of a body that is no object's, enough has been seen.
 };
 
 }  // namespace dcache::http

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/s3/settings.hpp"
 #include "backends/s3/signer.hpp"
 #include "base/hex.hpp"
 #include "wire/s3_xml.hpp"
@@ -66,11 +67,20 @@ Verdict of_fault(const http::Reply& reply) {
           reply.trouble, "", here};
 }
 
+// For a line of a log, whatever a server says.
+std::string shown(std::string text, std::size_t most) {
+  text.resize(std::min(text.size(), most));
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char letter) { return letter < ' ' || letter == 0x7f; },
+      '?');
+  return text;
+}
+
 std::string told(const http::Reply& reply, const std::string& code) {
   std::string text = std::to_string(reply.status);
-  if (!code.empty()) text += ' ' + code;
+  if (!code.empty()) text += ' ' + shown(code, 100);
   const std::string message = xml::text_of(reply.body, "Message").value_or("");
-  if (!message.empty()) text += ": " + message.substr(0, 300);
+  if (!message.empty()) text += ": " + shown(message, 300);
   return text;
 }
 
@@ -80,8 +90,10 @@ Verdict judge(const http::Reply& reply) {
   if (reply.fault != http::Fault::none) return of_fault(reply);
   Verdict verdict{meaning_of(reply.status)};
   verdict.reachable = reply.status < 500 && reply.status != 429;
+  verdict.in_s3s_words = !reply.header("etag").empty();
   if (verdict.meaning == Meaning::done) return verdict;
   const std::string code = xml::text_of(reply.body, "Code").value_or("");
+  verdict.in_s3s_words = !code.empty();
   const auto* const found = std::find_if(known.begin(), known.end(),
                                          [&](const Known& each) { return each.code == code; });
   if (found != known.end()) verdict.meaning = found->meaning;
@@ -92,11 +104,12 @@ Verdict judge(const http::Reply& reply) {
                          code == "IllegalLocationConstraintException";
   verdict.region = reply.header("x-amz-bucket-region");
   if (verdict.region.empty()) verdict.region = xml::text_of(reply.body, "Region").value_or("");
+  if (!is_region(verdict.region)) verdict.region.clear();
   if (redirects) {
     verdict.meaning = verdict.region.empty() ? Meaning::failed : Meaning::elsewhere;
     const std::string endpoint = xml::text_of(reply.body, "Endpoint").value_or("");
     if (verdict.region.empty() && !endpoint.empty()) {
-      verdict.why += "; it points to " + endpoint +
+      verdict.why += "; it points to " + shown(endpoint, 300) +
                      ", which is not followed: say region= or "
                      "endpoint=";
     }

@@ -30,7 +30,8 @@ struct Verdict {
   /// For people, if it is not `done`, `missing` or `exists`: the server's code and message.
   std::string why = {};
   std::string region = {};
-  bool reachable = false;  ///< The server is there, and well.
+  bool reachable = false;     ///< The server is there, and well.
+  bool in_s3s_words = false;  ///< It has an ETag, or a code: no other web server says so.
 };
 
 Verdict judge(const http::Reply& reply);
