@@ -2,6 +2,8 @@
 // What goes wrong with an object store, one by one, on a server that does it when it is told to.
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -444,6 +446,35 @@ TEST_F(S3Faults, WhatIsTooLargeIsAMiss) {
   EXPECT_NE(run(small, Verb::get, "k")->trouble().find("larger"), std::string::npos);
   EXPECT_NE(run(small, Verb::put, "l", std::string(1001, 'x'))->trouble().find("1001 bytes"),
             std::string::npos);
+}
+
+// Of this process: "VmRSS", what it has in memory, or "VmHWM", the most that it had.
+std::size_t megabytes(const std::string& of_what) {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.starts_with(of_what + ':')) return std::stoul(line.substr(of_what.size() + 1)) >> 10U;
+  }
+  return 0;
+}
+
+TEST_F(S3Faults, AValueIsInMemoryOnce) {
+  if (dcache::testing::sanitized) GTEST_SKIP() << "memory that is freed is kept";
+  constexpr std::size_t size = 60;
+  run(s3, Verb::put, "another", "value");
+  const auto more_for = [&](Verb verb, const std::string& value) {
+    const auto op = make_op(verb, "k", std::chrono::steady_clock::now() + 60s);
+    op->items[0].value = value;
+    std::ofstream("/proc/self/clear_refs") << '5';  // The most begins anew.
+    const std::size_t before = megabytes("VmRSS");
+    s3.submit(op);
+    op->wait();
+    EXPECT_EQ(op->trouble(), "");
+    EXPECT_EQ(op->items[0].value.size(), size << 20U);
+    return megabytes("VmHWM") - before;
+  };
+  EXPECT_LT(more_for(Verb::put, std::string(size << 20U, 'x')), 8U);
+  EXPECT_LT(more_for(Verb::get, ""), size + 8);
 }
 
 TEST_F(S3Faults, ATransferIsStoppedOnceItIsTooLarge) {

@@ -198,12 +198,17 @@ void Part::sign(const Settings& settings, const std::string& region) {
   if (!query_.empty()) request.url.append("?").append(query_);
   if (credentials_->anonymous) return;
   // Over TLS the bytes are safe on their way: hashing them would take longer than sending them.
-  const std::string hash = place.https            ? std::string(unsigned_payload)
-                           : request.body.empty() ? std::string(hash_of_nothing)
-                                                  : sha256_hex(request.body);
+  const std::string hash = place.https ? std::string(unsigned_payload) : hash_of_body();
   request.headers.push_back({"host", place.host});
   store().signer.sign({request.method, place.path, query_, hash, region, store().unix_seconds()},
                       *credentials_, request.headers);
+}
+
+std::string Part::hash_of_body() {
+  if (request.body.empty()) return std::string(hash_of_nothing);
+  if (request.body.data() != item().value.data()) return sha256_hex(request.body);
+  if (value_hash_.empty()) value_hash_ = sha256_hex(request.body);
+  return value_hash_;
 }
 
 void Part::ended() noexcept {

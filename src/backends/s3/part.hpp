@@ -112,6 +112,7 @@ class Part : public http::Exchange {
  private:
   void compose(const Settings& settings);
   void sign(const Settings& settings, const std::string& region);
+  std::string hash_of_body();
   void act(Verdict verdict);
   void once_more(bool& before, const Verdict& verdict);
   void not_known(const Verdict& verdict);
@@ -119,6 +120,7 @@ class Part : public http::Exchange {
   const engine::Ref<Journey> journey_;
   const std::size_t first_;
   const std::size_t count_;
+  std::string value_hash_;  // For all attempts, if it was needed.
   std::shared_ptr<const Credentials> credentials_;
   std::string_view query_;  // As all of these: of the request at hand.
   bool conditional_ = false;
