@@ -206,8 +206,9 @@ class S3Backend(_Store):
     profile: of the shared files; else AWS_PROFILE, "default".
     ca_file: certificates in PEM to trust instead of the system's; else AWS_CA_BUNDLE.
     expiry_tags: whether records carry the tag that `lifecycle_rules` looks at.
-    lease: how long others wait for a process that computes, at least a second; None: they do not,
-        and compute, too. It costs more requests, on misses.
+    lease: how long others wait for a process that computes, at least a second: as long as computing
+        may take, for it is not renewed; None: they do not, and compute, too. It costs more requests,
+        on misses.
     max_bytes: the largest record; a number, or text such as "64MB".
     timeout: what a call may wait for it in all. connect_timeout: for connecting, TLS included.
 

@@ -19,6 +19,7 @@
 #include "support/child.hpp"
 #include "support/fault_server.hpp"
 #include "support/folder.hpp"
+#include "support/gate.hpp"
 #include "support/sanitized.hpp"
 
 #include "net/certificates.hpp"
@@ -361,6 +362,30 @@ TEST_F(S3Leases, OfAProcessThatHasDiedAreTakenOver) {
   EXPECT_EQ(ask(dead, Verb::lease, "k").reply, Reply::done);
   std::this_thread::sleep_for(2100ms);  // Whole seconds count.
   EXPECT_EQ(ask(one, Verb::lease, "k").reply, Reply::done);
+}
+
+TEST_F(S3Leases, EndWithTheResultOfWhoHasWaitedLongEnough) {
+  S3Options lasting = leasing(server);
+  lasting.lease = 1h;
+  const auto twice = [](const S3Options& options, const dcache::MemoizeOptions<int>& how) {
+    return Cache({std::make_shared<S3Backend>(options)})
+        .memoize("twice", [](int n) { return 2 * n; }, how);
+  };
+  twice(lasting, {})(0);  // The function's mark is there.
+  dcache::testing::Gate gate;
+  const auto slow = Cache({std::make_shared<S3Backend>(lasting)}).memoize("twice", [&](int n) {
+    gate.pass();
+    return n + 1;
+  });
+  std::thread dead([&] { slow(1); });
+  gate.wait_until_reached();
+  seen();
+  EXPECT_EQ(twice(lasting, {.flight_timeout = 100ms})(1), 2);
+  EXPECT_EQ(twice(lasting, {})(1), 2) << "nobody waits for it any more";
+  gate.open();
+  dead.join();
+  EXPECT_EQ(slow.stats().misses, 1U);
+  EXPECT_EQ(twice(lasting, {})(1), 2) << "its result comes too late";
 }
 
 TEST_F(S3Leases, LeaveARecordToThoseWhoMayUseIt) {

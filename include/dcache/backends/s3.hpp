@@ -48,7 +48,8 @@ struct S3Options {
   /// Records carry a tag for `lifecycle_rules`. Given up by itself where the server has no tags, or
   /// does not allow us to set them.
   bool expiry_tags = true;
-  /// How long others wait for a process that computes, >= 1 s; it is not renewed. 0: no leases, and
+  /// How long others wait for a process that computes, >= 1 s: as long as computing may take, for
+  /// it is not renewed; after their `flight_timeout` they compute all the same. 0: no leases, and
   /// no fill is refused because an invalidation came first. With them a miss takes a write and
   /// maybe a read more, and who waits asks three times a round. A server without conditional writes
   /// makes them say nothing.
