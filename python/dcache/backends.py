@@ -73,7 +73,11 @@ def _in_memory(maxsize, max_bytes, weigher, lru):
 
 
 class _Store:
-    """A backend of the engine's own, `_backend`."""
+    """A backend of the engine's own, `_backend`, made of `_options`."""
+
+    def __reduce__(self):
+        """By its options, secrets among them; what is open stays here."""
+        return _remade, (type(self), self._options)
 
     def check(self):
         """Connect; raises ConfigError for what can never work, else TierError."""
@@ -82,6 +86,10 @@ class _Store:
     def close(self):
         """Let go of files, sockets and threads; each call is a miss from then on."""
         self._backend.close()
+
+
+def _remade(store, options):
+    return store(**options)
 
 
 class FileBackend(_Store):
@@ -107,19 +115,16 @@ class FileBackend(_Store):
         if self.max_bytes is None:
             raise ConfigError("dcache: max_bytes is None; expected a bound: a disk is finite")
         self.allow_shared = bool(allow_shared)
-        self._backend = _engine.file_backend(self.path, self.max_bytes, self.allow_shared)
-
-    def __reduce__(self):
-        """By path and options; what is open stays here."""
-        return _file_backend, (self.path, self.max_bytes, self.allow_shared)
+        self._options = {
+            "path": self.path,
+            "max_bytes": self.max_bytes,
+            "allow_shared": self.allow_shared,
+        }
+        self._backend = _engine.file_backend(*self._options.values())
 
     def __repr__(self):
         """Name the path."""
         return f"{type(self).__name__}({self.path!r}, max_bytes={self.max_bytes!r})"
-
-
-def _file_backend(path, max_bytes, allow_shared):
-    return FileBackend(path, max_bytes=max_bytes, allow_shared=allow_shared)
 
 
 class RedisBackend(_Store):
@@ -178,17 +183,9 @@ class RedisBackend(_Store):
         }
         self._backend = _engine.redis_backend(*self._options.values())
 
-    def __reduce__(self):
-        """By its options, the password among them; connections stay here."""
-        return _redis_backend, (self._options,)
-
     def __repr__(self):
         """Name the server, without who logs in."""
         return f"<{type(self).__name__} {self._backend.name()}>"
-
-
-def _redis_backend(options):
-    return RedisBackend(**options)
 
 
 class S3Backend(_Store):
@@ -207,8 +204,8 @@ class S3Backend(_Store):
     ca_file: certificates in PEM to trust instead of the system's; else AWS_CA_BUNDLE.
     expiry_tags: whether records carry the tag that `lifecycle_rules` looks at.
     lease: how long others wait for a process that computes, at least a second: as long as computing
-        may take, for it is not renewed; None: they do not, and compute, too. It costs more requests,
-        on misses.
+        may take, for it is not renewed; None: they do not, and compute, too. It costs more
+        requests, on misses.
     max_bytes: the largest record; a number, or text such as "64MB".
     timeout: what a call may wait for it in all. connect_timeout: for connecting, TLS included.
 
@@ -264,30 +261,24 @@ class S3Backend(_Store):
         """
         prefix = self._options["prefix"] or os.environ.get("DCACHE_S3_PREFIX", "")
         prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        rules = [
-            {
+
+        def rule(days):
+            tag = {"Key": "dcache-days", "Value": str(days)}
+            # `And` is of two things at least.
+            found_by = {"And": {"Prefix": prefix, "Tags": [tag]}} if prefix else {"Tag": tag}
+            return {
                 "ID": f"dcache-{days}",
                 "Status": "Enabled",
-                "Filter": {
-                    "And": {"Prefix": prefix, "Tags": [{"Key": "dcache-days", "Value": str(days)}]}
-                },
+                "Filter": found_by,
                 "Expiration": {"Days": days},
             }
-            for days in (1, 7, 31, 366)
-        ]
-        return {"Rules": rules}
 
-    def __reduce__(self):
-        """By its options, keys among them; connections stay here."""
-        return _s3_backend, (self._options,)
+        # As in C++: tests/golden/lifecycle.xml.
+        return {"Rules": [rule(days) for days in (1, 7, 31, 366)]}
 
     def __repr__(self):
         """Name the bucket, without who asks."""
         return f"<{type(self).__name__} {self._backend.name()}>"
-
-
-def _s3_backend(options):
-    return S3Backend(**options)
 
 
 def _s3_url(bucket, prefix, access_key, secret_key, **options):

@@ -5,6 +5,7 @@ import asyncio
 import base64
 import hashlib
 import os
+import pathlib
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import textwrap
 import threading
 import time
 import traceback
+import xml.sax.saxutils
 
 import fault_server
 import pytest
@@ -20,6 +22,7 @@ from dcache import ConfigError, InvalidationError, TierError, dcache
 from dcache.backends import FileBackend, InMemoryBackend, S3Backend
 from dcache.testing import ManualClock, check_backend
 
+GOLDEN = pathlib.Path(__file__).parents[2] / "tests" / "golden" / "lifecycle.xml"
 PATIENT = {"timeout": "20s", "connect_timeout": "5s"}  # What is tested is not how busy this is.
 KEYS = {"access_key": radosgw.ACCESS_KEY, "secret_key": radosgw.SECRET_KEY}
 NOBODY = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null",
@@ -64,6 +67,31 @@ def run(code, *args, **environment):
         env={**os.environ, **NOBODY, **environment},
         capture_output=True, text=True, check=True, timeout=120,
     ).stdout  # fmt: skip
+
+
+def as_xml(rules):
+    """What boto3 sends of them."""
+
+    def text(name, value):
+        return f"<{name}>{xml.sax.saxutils.escape(str(value))}</{name}>"
+
+    def tag(one):
+        return f"<Tag>{text('Key', one['Key'])}{text('Value', one['Value'])}</Tag>"
+
+    def rule(one):
+        both = one["Filter"].get("And")
+        found_by = tag(one["Filter"].get("Tag") or both["Tags"][0])
+        if both:
+            found_by = f"<And>{text('Prefix', both['Prefix'])}{found_by}</And>"
+        return (
+            f"<Rule>{text('ID', one['ID'])}<Filter>{found_by}</Filter>"
+            f"{text('Status', one['Status'])}<Expiration>"
+            f"{text('Days', one['Expiration']['Days'])}</Expiration></Rule>"
+        )
+
+    space = GOLDEN.read_text().partition(' xmlns="')[2].partition('"')[0]
+    inner = "".join(map(rule, rules["Rules"]))
+    return f'<LifecycleConfiguration xmlns="{space}">{inner}</LifecycleConfiguration>'
 
 
 def far(f):
@@ -205,15 +233,7 @@ def test_the_rules_delete_records_and_leave_marks(gateway):
         return n
 
     ending(1), lasting(1)
-    rules = "".join(
-        f"<Rule><ID>{rule['ID']}</ID><Status>{rule['Status']}</Status><Filter><And>"
-        f"<Prefix>{rule['Filter']['And']['Prefix']}</Prefix><Tag><Key>{tag['Key']}</Key><Value>"
-        f"{tag['Value']}</Value></Tag></And></Filter><Expiration><Days>"
-        f"{rule['Expiration']['Days']}</Days></Expiration></Rule>"
-        for rule in backend.lifecycle_rules()["Rules"]
-        for tag in rule["Filter"]["And"]["Tags"]
-    )
-    body = f"<LifecycleConfiguration>{rules}</LifecycleConfiguration>".encode()
+    body = as_xml(backend.lifecycle_rules()).encode()
     digest = base64.b64encode(hashlib.md5(body).digest()).decode()
     status, text = gateway.ask("PUT", "/tests", "lifecycle=", body, {"content-md5": digest})
     assert status == 200, text
@@ -313,6 +333,16 @@ def test_passing_trouble_is_not_seen(server):
 
 
 # --- Setting it up ---
+
+
+def test_the_rules_are_those_of_cpp(environment):
+    golden = GOLDEN.read_text().splitlines()
+    for prefix in ("a&b", "/a&b/"):
+        assert as_xml(S3Backend("b", prefix).lifecycle_rules()) == golden[0]
+    environment.setenv("DCACHE_S3_PREFIX", "/a&b")
+    assert as_xml(S3Backend("b").lifecycle_rules()) == golden[0]
+    environment.delenv("DCACHE_S3_PREFIX")
+    assert as_xml(S3Backend("b").lifecycle_rules()) == golden[1]
 
 
 def test_a_bare_one_takes_all_from_the_environment(server, environment):

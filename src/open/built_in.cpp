@@ -3,8 +3,8 @@
 
 #include "backends/file/open.hpp"
 #include "backends/redis/open.hpp"
+#include "backends/s3/open.hpp"
 #include "open/plugin.hpp"
-#include "open/s3.hpp"
 
 namespace dcache::engine {
 
@@ -14,7 +14,7 @@ std::map<std::string, Opener> built_in() {
       {"redis", redis::open_url},
       {"redis+unix", redis::open_url},
       {"rediss", redis::open_url},
-      {"s3", module_opener("s3", open_s3)},
+      {"s3", module_opener("s3", s3::open_url)},
   };
 }
 

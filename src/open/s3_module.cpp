@@ -2,8 +2,8 @@
 // What `dcache_s3.so` exports.
 #include "dcache/plugin.h"
 
+#include "backends/s3/open.hpp"
 #include "open/exported.hpp"
-#include "open/s3.hpp"
 
 namespace dcache::engine {
 
@@ -15,7 +15,7 @@ const dcache_plugin* exported_plugin() {
       DCACHE_PLUGIN_VERSION, "s3",
       [](const dcache_host* host, const char* url, dcache_backend* backend, char* why,
          std::size_t why_size) {
-        return open_exported(open_s3, host, url, backend, why, why_size);
+        return open_exported(s3::open_url, host, url, backend, why, why_size);
       }};
   return &plugin;
 }

@@ -4,8 +4,6 @@
 #include <mutex>
 #include <utility>
 
-#include <openssl/crypto.h>
-
 #include "dcache/engine/executor.hpp"
 #include "dcache/error.hpp"
 
@@ -55,7 +53,6 @@ void Keyring::search() {
     answer = {nullptr, error.what(), false};
   }
   finish(answer);
-  OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
 }
 
 void Keyring::finish(const Answer& answer) {

@@ -7,8 +7,6 @@
 #include <set>
 #include <utility>
 
-#include <openssl/crypto.h>
-
 #include "dcache/engine/executor.hpp"
 #include "dcache/engine/lock.hpp"
 
@@ -67,11 +65,7 @@ Driven::~Driven() {
 }
 
 bool run_on_thread(std::function<void()> task) noexcept {
-  return threads().executor.submit([run = std::move(task)]() mutable {
-    run();
-    run = nullptr;          // What it holds ends within libcurl, too.
-    OPENSSL_thread_stop();  // The thread may end after OpenSSL has taken itself apart.
-  });
+  return threads().executor.submit(std::move(task));
 }
 
 }  // namespace dcache::http

@@ -7,6 +7,8 @@
 #include <new>
 #include <utility>
 
+#include <openssl/crypto.h>
+
 namespace dcache::http {
 namespace {
 
@@ -44,7 +46,12 @@ Fault fault_of(CURLcode result) noexcept {
 }  // namespace
 
 void start_curl() {
-  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  static const CURLcode started = [] {
+    // As for all that we do with OpenSSL: before libcurl, it stays whole until the process has
+    // ended.
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
+    return curl_global_init(CURL_GLOBAL_DEFAULT);
+  }();
   if (started != CURLE_OK) throw std::bad_alloc();
 }
 

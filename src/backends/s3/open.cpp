@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "open/s3.hpp"
+#include "backends/s3/open.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -7,11 +7,9 @@
 #include "dcache/backends/s3.hpp"
 #include "dcache/error.hpp"
 
-namespace dcache::engine {
+namespace dcache::s3 {
 
-// `s3://KEY:SECRET@bucket/prefix?session_token=…`, where keys are in the URL; `s3:` takes all from
-// the environment.
-std::shared_ptr<Backend> open_s3(Url url) {
+std::shared_ptr<engine::Backend> open_url(engine::Url url) {
   if (!url.port.empty()) {
     throw ConfigError("dcache: " + url.text() +
                       " has a port; expected s3://bucket/prefix, and the address of a server as "
@@ -43,4 +41,4 @@ std::shared_ptr<Backend> open_s3(Url url) {
   return std::make_shared<S3Backend>(std::move(options));
 }
 
-}  // namespace dcache::engine
+}  // namespace dcache::s3
