@@ -179,16 +179,14 @@ std::string aws_domain(std::string_view region) {
 }
 
 Place place_at(std::string_view endpoint) {
-  Place place;
-  place.https = endpoint.starts_with("https://");
-  const std::size_t host = endpoint.find("://") + 3;
-  const std::size_t path = std::min(endpoint.find('/', host), endpoint.size());
-  place.base = endpoint.substr(0, path);
-  place.host = endpoint.substr(host, path - host);
-  const std::string_view usual = place.https ? ":443" : ":80";
-  if (place.host.ends_with(usual)) place.host.resize(place.host.size() - usual.size());
-  place.path = endpoint.substr(path);
-  return place;
+  const bool https = endpoint.starts_with("https://");
+  const std::size_t begin = endpoint.find("://") + 3;
+  const std::size_t path = std::min(endpoint.find('/', begin), endpoint.size());
+  std::string_view host = endpoint.substr(begin, path - begin);
+  const std::string_view usual = https ? ":443" : ":80";
+  if (host.ends_with(usual)) host.remove_suffix(usual.size());
+  return {std::string(endpoint.substr(0, path)), std::string(host),
+          std::string(endpoint.substr(path)), https};
 }
 
 Place place_of(const Settings& settings, std::string_view region, std::string_view key) {

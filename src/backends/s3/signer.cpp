@@ -8,7 +8,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "dcache/engine/digest.hpp"
 #include "dcache/error.hpp"
 
 #include "base/hex.hpp"
@@ -36,9 +35,11 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string md5(std::string_view bytes) {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
   std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
-  std::size_t size = 0;
-  if (EVP_Q_digest(nullptr, "MD5", nullptr, bytes.data(), bytes.size(), out.data(), &size) != 1) {
+  unsigned int size = 0;
+  if (algorithm == nullptr ||
+      EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, algorithm, nullptr) != 1) {
     return {};
   }
   return {reinterpret_cast<const char*>(out.data()), size};
@@ -53,7 +54,7 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-std::string Signer::key(std::string_view day, std::string_view region, std::string_view secret) {
+Signer::Key Signer::key(std::string_view day, std::string_view region, std::string_view secret) {
   std::string name(day);
   name.append(" ").append(region).append(" ").append(secret);
   {
@@ -65,11 +66,11 @@ std::string Signer::key(std::string_view day, std::string_view region, std::stri
   for (const std::string_view part : {region, std::string_view(service_)}) {
     derived = hmac(derived, part);
   }
-  derived = hmac(derived, "aws4_request");
+  const auto made = std::make_shared<const engine::Signer>(hmac(derived, "aws4_request"));
   const std::lock_guard lock(lock_);
   if (keys_.size() >= keys_max) keys_.clear();
-  keys_.emplace(std::move(name), derived);
-  return derived;
+  keys_.emplace(std::move(name), made);
+  return made;
 }
 
 std::string Signer::authorization(const sigv4::Canonical& canonical, const Credentials& credentials,
@@ -77,7 +78,8 @@ std::string Signer::authorization(const sigv4::Canonical& canonical, const Crede
   const std::string_view day = time.substr(0, 8);
   const std::string scope = sigv4::scope(day, region, service_);
   const std::string text = sigv4::string_to_sign(time, scope, sha256_hex(canonical.text));
-  const std::string signature = engine::hex(hmac(key(day, region, credentials.secret_key), text));
+  const std::string signature =
+      engine::hex(engine::as_bytes(key(day, region, credentials.secret_key)->sign({text})));
   return sigv4::authorization(credentials.access_key, scope, canonical.signed_headers, signature);
 }
 

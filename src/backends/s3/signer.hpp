@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "dcache/engine/digest.hpp"
 #include "dcache/engine/lock.hpp"
 
 #include "backends/s3/credentials.hpp"
@@ -23,7 +25,8 @@ std::string base64(std::string_view bytes);
 
 inline constexpr std::string_view unsigned_payload = "UNSIGNED-PAYLOAD";
 
-/// Derives a key once a day, region and secret: 4 of the 6 hashes of a signature. Thread-safe.
+/// Derives a key once a day, region and secret, and begins with it once: of the six hashes of a
+/// signature one and a half are left. Thread-safe.
 class Signer {
  public:
   explicit Signer(std::string service) : service_(std::move(service)) {}
@@ -44,12 +47,13 @@ class Signer {
                             std::string_view time, std::string_view region);
 
  private:
-  std::string key(std::string_view day, std::string_view region, std::string_view secret);
+  using Key = std::shared_ptr<const engine::Signer>;
+  Key key(std::string_view day, std::string_view region, std::string_view secret);
 
   const std::string service_;
   engine::Lock lock_;
   // Of the last few days, regions and secrets; guarded by lock_.
-  std::map<std::string, std::string, std::less<>> keys_;
+  std::map<std::string, Key, std::less<>> keys_;
 };
 
 }  // namespace dcache::s3

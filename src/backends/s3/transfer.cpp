@@ -94,6 +94,7 @@ void Transfer::append_header(const std::string& line) {
 
 void Transfer::prepare(const Request& request, Reply& reply) {
   reply = {};
+  reply.headers.reserve(16);  // As many as S3 has, or so: moving them costs more than asking.
   reply_ = &reply;
   reply_max_ = request.reply_max;
   too_large_ = cut_ = false;
