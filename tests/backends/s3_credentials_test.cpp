@@ -275,7 +275,7 @@ TEST(Renewals, ComeBeforeTheEndAndHoldNobodyUp) {
   std::atomic<int> searches{0};
   std::atomic<bool> go_on{false};
   const auto keyring = std::make_shared<Keyring>([&] {
-    if (++searches == 1) return lasting("old", 1min);  // Less than is renewed ahead of.
+    if (++searches == 1) return lasting("old", 10s);  // Less than is renewed ahead of.
     while (!go_on) std::this_thread::sleep_for(1ms);
     return lasting("new", 1h);
   });
@@ -288,6 +288,19 @@ TEST(Renewals, ComeBeforeTheEndAndHoldNobodyUp) {
   }
   EXPECT_EQ(ask(keyring).credentials->access_key, "new");
   EXPECT_EQ(searches, 2);
+}
+
+TEST(Renewals, AreNotAskedForEachSecondOfASourceThatGivesShortOnes) {
+  std::atomic<int> searches{0};
+  const auto keyring = std::make_shared<Keyring>([&] {
+    ++searches;
+    return lasting("short", 4min);
+  });
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(ask(keyring).credentials);
+    std::this_thread::sleep_for(Keyring::pause + 50ms);
+  }
+  EXPECT_EQ(searches, 1);
 }
 
 TEST(Renewals, ThatFailLeaveTheOldOnesUntilTheyEnd) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "backends/s3/keyring.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <utility>
 
@@ -62,9 +64,12 @@ void Keyring::finish(const Answer& answer) {
     State& state = state_.get();
     state.searches = false;
     waiting.swap(state.waiting);
-    state.rests_until = std::chrono::steady_clock::now() + pause;
     state.failure = answer.credentials ? Answer() : answer;
     if (answer.credentials) state.current = answer.credentials;
+    const engine::WallTime left = state.current ? state.current->expires - engine::wall_now() : 0;
+    const auto rest = std::clamp<std::chrono::microseconds>(std::chrono::microseconds(left / 10),
+                                                            pause, pause_max);
+    state.rests_until = std::chrono::steady_clock::now() + rest;
   }
   for (const Told& told : waiting) told(answer);
 }

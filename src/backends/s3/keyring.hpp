@@ -32,9 +32,10 @@ class Keyring : public std::enable_shared_from_this<Keyring> {
 
   /// Anew from this long before they end.
   static constexpr std::chrono::minutes ahead{5};
-  /// Between two searches, unless there is nothing to use and nothing failed. After one that
-  /// failed, what it said is the answer for so long.
-  static constexpr std::chrono::seconds pause{1};
+  /// Between two searches, unless there is nothing to use and nothing failed: a tenth of the time
+  /// that is left to what there is, within these bounds, for a search may be a process of its own.
+  /// After one that failed, what it said is the answer for so long.
+  static constexpr std::chrono::seconds pause{1}, pause_max{30};
 
   explicit Keyring(Find find) : find_(std::move(find)) {}
 
