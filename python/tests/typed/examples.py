@@ -349,7 +349,7 @@ class MyStore(Backend):
 
 
 files = dcache(FileBackend("/var/cache/app", max_bytes="1GB"), secret="0123456789abcdef")
-chain = dcache(multiple=[InMemoryBackend(), Tier(MyStore(), ttl="1h"), "file:///x"], near_ttl=5)
+chain = dcache(multiple=[InMemoryBackend(), Tier(MyStore(), ttl="1h"), "file:///x"], near_ttl=5, mark_ttl="1s")
 
 
 @files(ttl="10m", codec=PickleCodec(secret="0123456789abcdef"))

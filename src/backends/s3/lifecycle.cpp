@@ -18,14 +18,14 @@ unsigned days_until(engine::WallTime expires, engine::WallTime now) noexcept {
 
 std::string lifecycle_rules(std::string_view prefix) {
   std::string out = R"(<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">)";
+  // `And` is of two things at least.
+  const bool both = !prefix.empty();
   for (const unsigned days : days_classes) {
     const std::string text = std::to_string(days);
-    std::string filter("<Tag><Key>");
-    filter.append(days_tag).append("</Key><Value>").append(text).append("</Value></Tag>");
-    if (!prefix.empty()) {  // `And` is of two things at least.
-      filter = "<And><Prefix>" + xml::escaped(prefix) + "</Prefix>" + filter + "</And>";
-    }
-    out.append("<Rule><ID>dcache-").append(text).append("</ID><Filter>").append(filter);
+    out.append("<Rule><ID>dcache-").append(text).append("</ID><Filter>");
+    if (both) out.append("<And><Prefix>").append(xml::escaped(prefix)).append("</Prefix>");
+    out.append("<Tag><Key>").append(days_tag).append("</Key><Value>").append(text);
+    out.append("</Value></Tag>").append(both ? "</And>" : "");
     out.append("</Filter><Status>Enabled</Status><Expiration><Days>").append(text);
     out.append("</Days></Expiration></Rule>");
   }
