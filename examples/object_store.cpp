@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A function of an id and an input whose answers live in an object store: by hand over libcurl, and
-// with dcache. Then the store hangs, holds garbage, and is down. A small server of the tests stands
+// with dcache. Then the store holds garbage, hangs, and is down. A small server of the tests stands
 // in for S3: it does what it is told to.
 #include <chrono>
 #include <cstdio>
@@ -154,10 +154,10 @@ int main() {
   ask_both(nullptr);
   std::puts("The second time:");
   ask_both(nullptr);
-  std::puts("The store hangs:");
-  ask_both("next hang");
   std::puts("The store holds garbage:");
   ask_both("garbage");
+  std::puts("The store hangs:");
+  ask_both("next hang");
   std::puts("The store is down:");
   server.reset();
   ask_both(nullptr);
@@ -172,12 +172,12 @@ int main() {
 // The second time:
 // by hand: 6 words, 2 tags
 // dcache: 6 words, 2 tags
-// The store hangs:
-// by hand: throws "Timeout was reached"
-//   thinking about 7
-// dcache: 6 words, 2 tags
 // The store holds garbage:
 // by hand: throws "no answer: {"id": 7, "wor"
+//   thinking about 7
+// dcache: 6 words, 2 tags
+// The store hangs:
+// by hand: throws "Timeout was reached"
 //   thinking about 7
 // dcache: 6 words, 2 tags
 // The store is down:

@@ -349,7 +349,9 @@ class MyStore(Backend):
 
 
 files = dcache(FileBackend("/var/cache/app", max_bytes="1GB"), secret="0123456789abcdef")
-chain = dcache(multiple=[InMemoryBackend(), Tier(MyStore(), ttl="1h"), "file:///x"], near_ttl=5, mark_ttl="1s")
+chain = dcache(
+    multiple=[InMemoryBackend(), Tier(MyStore(), ttl="1h"), "file:///x"], near_ttl=5, mark_ttl="1s"
+)
 
 
 @files(ttl="10m", codec=PickleCodec(secret="0123456789abcdef"))
