@@ -506,7 +506,7 @@ TEST_F(S3Faults, ATransferIsStoppedOnceItIsTooLarge) {
   S3Options options = at(server);
   options.max_bytes = 1 << 20;
   S3Backend small(options);
-  for (const std::string kind : {"huge", "endless"}) {
+  for (const std::string kind : {"huge", "endless", "lie"}) {
     server.tell("next " + kind + ":200");
     const auto got = run(small, Verb::get, "k");
     EXPECT_NE(got->trouble().find("larger"), std::string::npos) << got->trouble();

@@ -8,8 +8,8 @@ with a line:
     next FAULT [COUNT]    that happens to the next requests for objects: 503:SlowDown (any status
                           and code), truncate, etag, drip, reset, hang; html:403 (any status) and
                           a page, empty:403 and nothing, huge:403 and 96 MiB, endless:403 and as
-                          much without a word of its length
-    sent                  how many bytes of the last huge or endless one were sent, once it has ended
+                          much without a word of its length, lie:403 and one of 31 digits
+    sent                  how many bytes of the last of these were sent, once it has ended
     garbage               is what all objects hold from now on
     tls CERTIFICATE KEY   new connections speak it; both are files
     set NAME VALUE        for good, of SETTINGS below
@@ -243,7 +243,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def strange(self, kind, status):
         """What is no answer of S3."""
         if kind == "html":
-            return self.reply(status, "<!DOCTYPE html><html><head><title>Hello</title></head></html>")
+            return self.reply(status, "<!DOCTYPE html><html><title>Hello</title></html>")
         if kind == "empty":
             return self.reply(status)
         store, piece = self.store, b"x" * (1 << 16)
@@ -251,6 +251,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response_only(status)
         if kind == "huge":
             self.send_header("Content-Length", str(HUGE))
+        elif kind == "lie":
+            self.send_header("Content-Length", str(10**30))
         else:
             self.send_header("Transfer-Encoding", "chunked")
             piece = b"10000\r\n" + piece + b"\r\n"
@@ -261,7 +263,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 store.sent += 1 << 16
         finally:
             store.sending = 0
-        return kind == "huge" or self.wfile.write(b"0\r\n\r\n")
+        return kind != "endless" or self.wfile.write(b"0\r\n\r\n")
 
     def reset(self):
         """The connection ends without a word."""

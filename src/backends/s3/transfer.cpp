@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <limits>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include <openssl/crypto.h>
@@ -158,7 +160,8 @@ std::size_t Transfer::take_body(char* bytes, std::size_t, std::size_t size, void
 // False: it is not going to be taken.
 bool Transfer::make_room(std::string_view length) {
   std::size_t size = 0;
-  std::from_chars(length.data(), length.data() + length.size(), size);
+  const auto parsed = std::from_chars(length.data(), length.data() + length.size(), size);
+  if (parsed.ec == std::errc::result_out_of_range) size = std::numeric_limits<std::size_t>::max();
   if (reply_->status / 100 != 2) return true;
   too_large_ = size > reply_max_;
   if (!too_large_) reply_->body.reserve(size);
@@ -169,7 +172,7 @@ std::size_t Transfer::take_header(char* bytes, std::size_t, std::size_t size, vo
   Transfer& transfer = *static_cast<Transfer*>(self);
   Reply& reply = *transfer.reply_;
   const std::string_view line(bytes, size);
-  if (line.starts_with("HTTP/")) {
+  if (line.starts_with("HTTP/") && reply.body.empty()) {  // Else it is a trailer.
     const std::size_t status = std::min(line.find(' '), size - 1) + 1;
     reply.headers.clear();  // Of an interim reply.
     reply.status = 0;
