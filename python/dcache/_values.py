@@ -37,6 +37,9 @@ def register(cls=None, /, *, encode=None, decode=None):
         raise UsageError(f"dcache.register({cls!r}): expected a class")
     if (encode is None) != (decode is None):
         raise UsageError("dcache.register: encode and decode belong together")
+    for part, given in (("encode", encode), ("decode", decode)):
+        if given is not None and not callable(given):
+            raise UsageError(f"dcache.register: {part} is {given!r}; expected a callable")
     if encode is None:
         described = _described(cls)
         if described is None:

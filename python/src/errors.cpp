@@ -23,6 +23,13 @@ bool add(PyObject* module, const char* name, const char* doc, PyObject* also, Py
   return error != nullptr && PyModule_AddObjectRef(module, name, error) == 0;
 }
 
+// The rest of a sentence; empty for types that nobody registers.
+std::string may_register(PyObject* culprit) {
+  PyTypeObject* const type = Py_TYPE(culprit);
+  if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) == 0) return "";
+  return std::string(", or dcache.register(") + type->tp_name + ", encode=..., decode=...)";
+}
+
 }  // namespace
 
 bool prepare_errors(PyObject* module) {
@@ -66,40 +73,46 @@ void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument
   const Object name = Object::owned(PyObject_GetAttrString(function, "__qualname__"));
   if (!name) PyErr_Clear();
   PyObject* const called = name ? name.get() : function;
-  const char* const type = Py_TYPE(argument)->tp_name;
-  const std::string holds = culprit == argument
-                                ? std::string()
-                                : std::string(" that holds a ") + Py_TYPE(culprit)->tp_name;
-  const char* const lacks =
-      far ? "has no canonical form" : "has neither a hash nor a canonical form";
-  const bool is_self =
-      parameter != nullptr && PyUnicode_CompareWithASCIIString(parameter, "self") == 0;
-  if (far && is_self) {
+  const std::string what =
+      std::string(Py_TYPE(argument)->tp_name) +
+      (culprit == argument ? "" : std::string(" that holds a ") + Py_TYPE(culprit)->tp_name) +
+      (far ? ", which has no canonical form" : ", which has neither a hash nor a canonical form");
+  const std::string or_register = may_register(culprit);
+  if (parameter == Py_None) {
     PyErr_Format(errors.unkeyable,
-                 "dcache: argument 'self' of %S() is a %s%s, which %s: give its class a "
-                 "__dcache_key__(self), or say what counts with key=",
-                 called, type, holds.c_str(), lacks);
+                 "dcache: what key= makes of a call of %S() is a %s: let it return what has one%s",
+                 called, what.c_str(), or_register.c_str());
   } else if (parameter == nullptr) {
     PyErr_Format(errors.unkeyable,
-                 "dcache: the key of a call of %S() would be made of a %s%s, which %s: say what "
-                 "counts with key=",
-                 called, type, holds.c_str(), lacks);
+                 "dcache: an argument of %S() is a %s: say what counts with key=%s", called,
+                 what.c_str(), or_register.c_str());
+  } else if (far && PyUnicode_CompareWithASCIIString(parameter, "self") == 0) {
+    PyErr_Format(errors.unkeyable,
+                 "dcache: argument 'self' of %S() is a %s: give its class a "
+                 "__dcache_key__(self), or say what counts with key=",
+                 called, what.c_str());
   } else {
     PyErr_Format(errors.unkeyable,
-                 "dcache: argument %R of %S() is a %s%s, which %s: leave it out of the key with "
-                 "ignore=(%R,), or say what counts with key=",
-                 parameter, called, type, holds.c_str(), lacks, parameter);
+                 "dcache: argument %R of %S() is a %s: leave it out of the key with "
+                 "ignore=(%R,), %ssay what counts with key=%s",
+                 parameter, called, what.c_str(), parameter, or_register.empty() ? "or " : "",
+                 or_register.c_str());
   }
 }
 
-void raise_unstorable(PyObject* result, PyObject* culprit) noexcept {
+void raise_unstorable(PyObject* result, PyObject* culprit, bool is_known) noexcept {
   const char* const type = Py_TYPE(culprit)->tp_name;
   const std::string holds =
       culprit == result ? std::string() : std::string(Py_TYPE(result)->tp_name) + " that holds a ";
-  const Object text = Object::owned(PyUnicode_FromFormat(
-      "dcache: the result is a %s%s, which has no form in bytes: return plain values (numbers, "
-      "text, lists, dicts), name its class in the return annotation, or dcache.register(%s)",
-      holds.c_str(), type, type));
+  const char* const why =
+      is_known
+          ? "dcache: the result is a %s%s of which something would be lost, such as an attribute "
+            "that is no field, or several flags together: say how it is kept with "
+            "dcache.register(%s, encode=..., decode=...)"
+          : "dcache: the result is a %s%s, which has no form in bytes: return plain values "
+            "(numbers, text, lists, dicts), name its class in the return annotation, or "
+            "dcache.register(%s)";
+  const Object text = Object::owned(PyUnicode_FromFormat(why, holds.c_str(), type, type));
   if (!text) return;
   const Object error = Object::owned(PyObject_CallOneArg(errors.unstorable, text.get()));
   if (!error || PyObject_SetAttrString(error.get(), "result", result) != 0) return;

@@ -29,12 +29,14 @@ bool prepare_errors(PyObject* module);
 
 // Each of these sets the interpreter's error.
 
-/// `parameter`: its name, or null where it has none. `culprit`: what in the argument has no key;
-/// or the argument itself. `far`: a hash alone would not do.
+/// `parameter`: its name; null where it has none; None: the argument is what key= returned.
+/// `culprit`: what in the argument has no key, or the argument itself. `far`: a hash alone would
+/// not do.
 void raise_unkeyable(PyObject* function, PyObject* parameter, PyObject* argument, PyObject* culprit,
                      bool far) noexcept;
 /// `culprit`: what in the result is no value, or the result itself; its `result` is the result.
-void raise_unstorable(PyObject* result, PyObject* culprit) noexcept;
+/// `is_known`: others of its class are values.
+void raise_unstorable(PyObject* result, PyObject* culprit, bool is_known) noexcept;
 void raise_once_only(PyObject* function, PyObject* result) noexcept;
 
 }  // namespace dcache::python

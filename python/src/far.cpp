@@ -158,7 +158,7 @@ bool FarFlight::encode(PyObject* result, std::string& bytes) const {
     } catch (const Raised&) {
       return false;
     }
-    if (!encoded) raise_unstorable(result, writer.refused().get());
+    if (!encoded) raise_unstorable(result, writer.refused().get(), writer.knows_refused());
   } else {
     encoded = Object::owned(PyObject_CallMethod(far_->codec.get(), "encode", "O", result));
     if (encoded && PyBytes_Check(encoded.get()) == 0) {

@@ -65,7 +65,7 @@ void Function::blame(const Arguments& arguments) const {
 
 void Function::raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,
                                         bool far) const noexcept {
-  PyObject* const parameter = options_.key ? nullptr : signature_.name_of(at);
+  PyObject* const parameter = options_.key ? Py_None : signature_.name_of(at);
   raise_unkeyable(wrapped_.get(), parameter, argument, culprit ? culprit.get() : argument, far);
 }
 

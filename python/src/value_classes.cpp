@@ -71,7 +71,7 @@ PyObject* encode(PyObject* self, PyObject* object) {
     ValueWriter writer(*codec_of(self).classes);
     Object bytes = writer.write(object);
     if (bytes) return bytes.release();
-    raise_unstorable(object, writer.refused().get());
+    raise_unstorable(object, writer.refused().get(), writer.knows_refused());
     return nullptr;
   });
 }

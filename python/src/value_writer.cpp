@@ -220,7 +220,11 @@ bool ValueWriter::append_other(PyObject* object, PyTypeObject* type) {
 
 bool ValueWriter::append_member(PyObject* member, const ValueClass& known) {
   const Object name = Object::checked(PyObject_GetAttrString(member, "_name_"));
-  if (PyUnicode_CheckExact(name.get()) == 0) return false;  // Several flags together.
+  const Object named = Object::checked(PyObject_GetAttrString(known.type.get(), "_member_map_"));
+  const Object found = Object::owned(PyObject_GetItem(named.get(), name.get()));
+  if (!found && PyErr_ExceptionMatches(PyExc_KeyError) == 0) throw Raised();
+  PyErr_Clear();
+  if (found.get() != member) return false;  // Several flags together.
   write_tag(out_, cbor::member_tag);
   out_.head(Major::array, 2);
   write_text(out_, known.name.get());

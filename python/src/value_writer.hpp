@@ -29,6 +29,8 @@ class ValueWriter {
   Object write(PyObject* object);
 
   const Object& refused() const noexcept { return refused_; }
+  /// The class of that is known: something of this very object would be lost.
+  bool knows_refused() const noexcept { return classes_.find(Py_TYPE(refused_.get())) != nullptr; }
 
  private:
   bool append(PyObject* object);

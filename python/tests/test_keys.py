@@ -449,10 +449,34 @@ def test_an_argument_without_a_key_is_named_with_the_ways_out():
     assert str(error.value) == (
         "dcache: argument 'session' of test_an_argument_without_a_key_is_named_with_the_ways_out."
         "<locals>.load() is a list that holds a Session, which has neither a hash nor a canonical "
-        "form: leave it out of the key with ignore=('session',), or say what counts with key="
+        "form: leave it out of the key with ignore=('session',), say what counts with key=, or "
+        "dcache.register(Session, encode=..., decode=...)"
     )
     with pytest.raises(UnkeyableError, match=r"is a slice that holds a Session, which has nei"):
         load(1, slice(Session()) if sys.version_info < (3, 12) else slice([Session()]))
+
+
+def test_what_has_no_key_and_no_parameter_of_its_own_says_where_it_came_from():
+    @dcache({}, name="surplus")
+    def surplus(*items, **more):
+        return 1
+
+    for call in (lambda: surplus(1, Session()), lambda: surplus(a=Session())):
+        with pytest.raises(
+            UnkeyableError, match=r"an argument of .*surplus\(\) is a Session"
+        ) as error:
+            call()
+        assert "dcache.register(Session" in str(error.value)
+
+    @dcache({}, name="keyed", key=lambda user: [user])
+    def keyed(user):
+        return 1
+
+    with pytest.raises(UnkeyableError, match=r"what key= makes of a call of .*keyed\(\) is a list"):
+        keyed(Session())
+    with pytest.raises(UnkeyableError) as error:
+        surplus(n for n in ())
+    assert "register" not in str(error.value)  # Nobody registers generators.
 
 
 def test_a_name_counts_only_while_it_leads_to_the_object():

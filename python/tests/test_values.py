@@ -361,6 +361,26 @@ def test_members_of_enums_are_the_very_objects():
     assert back(Colour.RED, codec_for(Colour)) is Colour.RED
 
 
+def test_flags_that_are_no_member_of_their_own_are_refused_not_stored_for_nobody():
+    class Right(enum.Flag):
+        READ = 1
+        WRITE = 2
+        BOTH = 3
+
+    codec = codec_for(Right)
+    assert back(Right.READ, codec) is Right.READ
+    assert back(Right.READ | Right.WRITE, codec) is Right.BOTH
+
+    class Bit(enum.Flag):
+        A = 1
+        B = 2
+
+    codec = codec_for(Bit)
+    for none_of_them in (Bit.A | Bit.B, Bit(0)):
+        with pytest.raises(UnstorableError, match="holds a Bit of which something would be lost"):
+            codec.encode([none_of_them])
+
+
 def test_instances_share_one_description():
     codec = codec_for(list[Stop])
     one = len(codec.encode([Stop("a", 1)]))
@@ -390,7 +410,7 @@ def test_other_fields_than_today_are_no_value():
 def test_an_attribute_that_is_no_field_is_refused_not_lost():
     stop = Leg(Point(1, 2))
     object.__setattr__(stop, "note", "added")
-    with pytest.raises(UnstorableError):
+    with pytest.raises(UnstorableError, match="is a Leg of which something would be lost"):
         codec_for(Leg).encode(stop)
 
 
@@ -472,6 +492,8 @@ def test_a_registered_class_needs_no_annotation():
         (lambda: register(Opaque), "encode= and decode="),
         (lambda: register(Opaque, encode=str), "belong together"),
         (lambda: register("Opaque"), "expected a class"),
+        (lambda: register(Opaque, encode=str, decode=2), "decode is 2; expected a callable"),
+        (lambda: register(Opaque, encode="x", decode=str), "encode is 'x'; expected a callable"),
     ],
 )
 def test_a_registration_that_can_never_work_is_refused(wrong, words):
