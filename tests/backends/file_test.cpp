@@ -208,6 +208,20 @@ TEST(FileBackend, RemovesDraftsThatNobodyFinishedButNotThoseOfAWriterAtWork) {
   EXPECT_EQ(files_in(folder / "cache/drafts"), 0U);
 }
 
+TEST(FileBackend, RefusesWhatWouldPushOutAllElse) {
+  const Folder folder;
+  FileBackend files(folder / "cache", {.max_bytes = 100'000});
+  EXPECT_EQ(reply(files, Verb::put, "small", "a"), Reply::done);
+  EXPECT_EQ(reply(files, Verb::put, "grows", "old"), Reply::done);
+  const std::string large(100'001, 'x');
+  EXPECT_NE(ask(files, Verb::put, "grows", large)->trouble().find("larger than max_bytes, 100000"),
+            std::string::npos);
+  EXPECT_EQ(reply(files, Verb::put, "grows", large), Reply::failed);
+  EXPECT_EQ(reply(files, Verb::get, "grows"), Reply::missing);  // What was there is out of date.
+  files.sweep();
+  EXPECT_EQ(reply(files, Verb::get, "small"), Reply::found);
+}
+
 TEST(FileBackend, SurvivesAFullDisk) {
   const Folder folder;
   fs::create_directory(folder / "disk");

@@ -35,7 +35,7 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
       if (op.verb() != Verb::get && !opened->folders.locks.is_linked()) opened = reopen(*opened);
       for (Item& item : op.items) {
         if (const fs::Error error = answer(op.verb(), item, *opened)) {
-          return op.fail("file://" + path_ + ": " + fs::describe(error), error != ETIMEDOUT);
+          return op.fail("file://" + path_ + ": " + described(error), error != ETIMEDOUT);
         }
       }
       op.complete();
@@ -66,6 +66,11 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
   }
 
  private:
+  std::string described(fs::Error error) const {
+    if (error != EFBIG) return fs::describe(error);
+    return "an entry is larger than max_bytes, " + std::to_string(options_.max_bytes);
+  }
+
   struct Opened {
     Opened(const std::string& path, bool allow_shared)
         : folders(path, allow_shared), leases(folders.locks) {}
@@ -213,6 +218,13 @@ class FileBackend::Store : public std::enable_shared_from_this<Store> {
   // `guarded(publish)` publishes the draft, if it may.
   template <class Guarded>
   fs::Error write(const std::string& name, Item& item, Opened& opened, Guarded&& guarded) {
+    if (item.value.size() > options_.max_bytes) {
+      // A sweep would remove all else before it. What was there is out of date.
+      return guarded([&]() -> fs::Error {
+        opened.folders.entries.remove(name.c_str());
+        return EFBIG;
+      });
+    }
     fs::Draft draft(opened.folders.drafts);
     fs::Error error = draft.write(item.value, opened.folders.file_mode, item.expires);
     if (error == 0) {
