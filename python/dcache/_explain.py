@@ -20,16 +20,27 @@ def explain(function, wrapped, facts):
 
 
 def _verdict(facts):
+    verdict = _what_a_call_does(facts)
+    return verdict if facts["mode"] == "normal" else f"{verdict} (the mode is {facts['mode']})"
+
+
+def _what_a_call_does(facts):
+    runs = "a call runs the function"
+    waits = "a call waits for the one who computes it"
+    if facts["mode"] == "bypass":
+        return runs
+    if facts["mode"] == "refresh":
+        return waits if facts["computing"] else runs
     if facts["suspect"]:
         return "a call asks the far tiers whether what is in memory still holds"
     if facts["there"] and not facts["stale"]:
         return "a call raises what was remembered" if facts["failure"] else "a call is a hit"
     if facts["computing"]:
-        return "a call waits for the one who computes it"
+        return waits
     for tier, said, _ in facts["tiers"] or ():
         if said.startswith("hit"):
             return f"a call finds it in {tier}"
-    return "a call runs the function"
+    return runs
 
 
 def _entry(facts):
@@ -51,4 +62,6 @@ def _short(seconds):
 def _span(seconds):
     if seconds < 120:
         return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

@@ -224,11 +224,11 @@ Object Function::explain(PyObject* const* args, Py_ssize_t count, PyObject* name
   hit = Table::Hit();
   const Object tiers = explain_far(call);
   return Object::checked(Py_BuildValue(
-      "{sOsOsOsOsOsOsdsdsOsn}", "tiers", tiers.get(), "keeps", options_.keeps ? Py_True : Py_False,
-      "suspect", suspected ? Py_True : Py_False, "there", there ? Py_True : Py_False, "stale",
-      stale ? Py_True : Py_False, "failure", failure ? Py_True : Py_False, "fresh_for", age,
-      "dies_in", dies, "computing", flying > 0 ? Py_True : Py_False, "entries",
-      static_cast<Py_ssize_t>(table_->size())));
+      "{sssOsOsOsOsOsOsdsdsOsn}", "mode", mode_name(), "tiers", tiers.get(), "keeps",
+      options_.keeps ? Py_True : Py_False, "suspect", suspected ? Py_True : Py_False, "there",
+      there ? Py_True : Py_False, "stale", stale ? Py_True : Py_False, "failure",
+      failure ? Py_True : Py_False, "fresh_for", age, "dies_in", dies, "computing",
+      flying > 0 ? Py_True : Py_False, "entries", static_cast<Py_ssize_t>(table_->size())));
 }
 
 int Function::traverse(visitproc visit, void* arg) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mode.hpp"
 
+#include <array>
+
 #include "errors.hpp"
 
 namespace dcache::python {
@@ -15,6 +17,11 @@ PyObject* disabled = nullptr;
 
 // Those that concern far tiers alone are `normal` for calls.
 bool is_far_mode(Mode mode) noexcept { return mode == Mode::read_only || mode == Mode::offline; }
+
+const char* name_of(Mode mode) noexcept {
+  constexpr std::array names = {"normal", "refresh", "bypass", "read-only", "offline"};
+  return names[static_cast<std::size_t>(mode)];
+}
 
 void look() noexcept {
   mode_may_differ = (process_mode != Mode::normal && !is_far_mode(process_mode)) || blocks > 0;
@@ -32,6 +39,10 @@ Mode current_mode() {
   return is_far_mode(process_mode) ? Mode::normal : process_mode;
 }
 
+const char* mode_name() {
+  return name_of(current_mode() == Mode::bypass ? Mode::bypass : process_mode);
+}
+
 FarMode far_mode() noexcept { return {process_mode != Mode::offline, !is_far_mode(process_mode)}; }
 
 void require_far_writes() {
@@ -39,7 +50,7 @@ void require_far_writes() {
   PyErr_Format(errors.mode,
                "dcache: the mode is %s: it was done in this process, and not in the far tiers; "
                "dcache.configure(mode=\"normal\") lets it reach them",
-               process_mode == Mode::offline ? "offline" : "read-only");
+               name_of(process_mode));
   throw Raised();
 }
 

@@ -32,6 +32,9 @@ extern bool mode_may_differ;
 /// REQUIRES: `mode_may_differ`. Throws `Raised`.
 Mode current_mode();
 
+/// The mode of a call made here, in the words of `configure`. Throws `Raised`.
+const char* mode_name();
+
 /// What holds outside of `disabled` blocks.
 void set_mode(Mode mode) noexcept;
 /// One more (1) or less (-1) of these blocks is being run.

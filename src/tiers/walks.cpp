@@ -46,8 +46,12 @@ Walk FarCall::ask_tiers(const Look& how) {
   for (std::size_t at = 0; at < seen_.size() && !found_; ++at) {
     const bool reads = how.reads && tier(at).options.reads;
     const bool writes = how.writes && tier(at).options.writes;
-    if (!reads && !writes) continue;
     look_at_clock();
+    seen_[at].began = now_;
+    if (!reads && !writes) {
+      say(at, tier(at).options.reads ? "not asked" : "not asked: it is not read");
+      continue;
+    }
     const Ref<Op> asked = ask_questions(at, reads);
     if (!asked && !tier(at).can.leases) continue;
     if (!tier(at).available(now_)) {
