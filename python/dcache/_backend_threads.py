@@ -15,8 +15,7 @@ import weakref
 
 from ._async import run_where_awaited
 from ._durations import seconds
-from ._options import is_mapping
-from .backends import Backend, Base
+from .backends import Backend
 
 THREADS_MAX = 4
 QUEUE_MAX = 256
@@ -25,7 +24,7 @@ _FOUND, _MISSING, _DONE = 1, 2, 3  # As `engine::Reply`.
 
 
 def adapter_of(backend):
-    """What the engine talks to, or None: this is no backend."""
+    """What the engine talks to."""
     if isinstance(backend, Backend):
         calls = (getattr(backend, name, None) for name in ("get", "put", "erase", "add"))
         if any(inspect.iscoroutinefunction(call) for call in calls):
@@ -33,9 +32,7 @@ def adapter_of(backend):
         return _Plain(backend)
     if type(backend) is dict:
         return _Here(_Mapping(backend))
-    if isinstance(backend, Base) or is_mapping(backend):
-        return _Plain(_Mapping(backend))
-    return None
+    return _Plain(_Mapping(backend))
 
 
 class _Mapping:

@@ -8,7 +8,7 @@ import sys
 
 from ._engine import ConfigError, Function, UsageError
 from ._options import MAXSIZE, engine_options, is_mapping, is_memory_url
-from .backends import Backend, Base, FileBackend, InMemoryBackend, _Store
+from .backends import Backend, Base, FileBackend, InMemoryBackend, Tier, _Store
 
 # As `functools.WRAPPER_ASSIGNMENTS`, whose import would cost as much as all the rest of ours.
 _COPIED: tuple[str, ...] = (
@@ -116,7 +116,7 @@ _OF_TIERS = ("multiple", "near_ttl", "mark_ttl", "secret", "retain", "require")
 
 def is_store(first):
     """Whether results can be kept there: a backend, a URL or a mapping."""
-    known = (InMemoryBackend, _Store, Backend, Base, str)
+    known = (InMemoryBackend, _Store, Backend, Base, Tier, str)
     return isinstance(first, known) or is_mapping(first)
 
 

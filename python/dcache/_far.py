@@ -29,14 +29,31 @@ class Settings:
             raise ConfigError(
                 f"dcache: on_unstorable is {on_unstorable!r}; expected one of {tuple(_UNSTORABLE)}"
             )
-        for part in ("name", "encode", "decode") if codec is not None else ():
-            if not hasattr(codec, part):
-                raise ConfigError(
-                    f"dcache: codec is {codec!r}; expected an object with name, encode and decode"
-                )
+        if codec is not None:
+            _check_codec(codec)
         self.tiers, self.codec, self.unstorable = tiers, codec, _UNSTORABLE[on_unstorable]
 
 
+def _check_codec(codec):
+    if isinstance(codec, type):
+        raise UsageError(
+            f"dcache: codec {codec.__name__} is the class; expected an object: "
+            f"{codec.__name__}(...)"
+        )
+    for part in ("name", "encode", "decode"):
+        if not hasattr(codec, part):
+            raise ConfigError(
+                f"dcache: codec is {codec!r}; expected an object with name, encode and decode"
+            )
+    # By it readers tell whose bytes these are.
+    if not isinstance(codec.name, str) or codec.name in ("", _OURS):
+        raise ConfigError(
+            f"dcache: name of {codec!r} is {codec.name!r}; expected text of its own, which is not "
+            f"{_OURS!r}"
+        )
+
+
+_OURS = "cbor"
 _DEFAULTS = Settings(None, None, "warn")
 _configured = None  # What `configure` said: Tiers, or False for memory alone.
 _of_environment: dict[str, Tiers] = {}
@@ -61,7 +78,11 @@ def _default_tiers():
     if not url or is_memory_url(url):
         return None
     if url not in _of_environment:
-        _of_environment[url] = Tiers([url], near=True)
+        try:
+            _of_environment[url] = Tiers([url], near=True)
+        except ConfigError as error:
+            why = str(error).removeprefix("dcache: ")
+            raise ConfigError(f"dcache: DCACHE_URL: {why}") from None
     return _of_environment[url]
 
 
@@ -94,7 +115,7 @@ def resolve(wrapped, identity, settings, typed):
         version,
         secret=bytes_of("secret of the codec", getattr(codec, "secret", None)),
         codec=codec,
-        codec_name=getattr(codec, "name", "cbor"),
+        codec_name=getattr(codec, "name", _OURS),
         near_ttl=tiers.near_ttl,
         unstorable=settings.unstorable,
         named=named,
@@ -111,9 +132,9 @@ def _names(wrapped, identity):
     name, version, namespace = identity or (None, None, None)
     if version == "code":
         version = _identity.fingerprint_of(wrapped)
-    namespace = namespace or os.environ.get("DCACHE_NAMESPACE") or ""
-    if namespace:
-        _identity.check_namespace(namespace)
+    if not namespace:
+        namespace = os.environ.get("DCACHE_NAMESPACE") or ""
+        _identity.check_namespace(namespace, "DCACHE_NAMESPACE")
     return namespace, name or _identity.name_of(wrapped), version or ""
 
 
@@ -184,7 +205,8 @@ def warn_stays_near(wrapped, why):
     kind = "calls" if isinstance(why, UnkeyableError) else "results"
     if isinstance(why, UsageError):
         kind = "all results"
-    warnings.warn(f"{_named(wrapped)}: {kind} stay in this process: {why}", stacklevel=2)
+    words = why if isinstance(why, _engine.Error) else f"{type(why).__name__}: {why}"
+    warnings.warn(f"{_named(wrapped)}: {kind} stay in this process: {words}", stacklevel=2)
 
 
 def raise_unstorable(wrapped, result, why):

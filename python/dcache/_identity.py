@@ -46,11 +46,11 @@ def key(wrapped, identity, arguments, names_main):
     return f"{_readable(function)}:{digest}"
 
 
-def check_namespace(namespace):
+def check_namespace(namespace, said_by="namespace"):
     """Raise ConfigError for a namespace that some store would not take as it stands."""
     if not _READABLE.issuperset(namespace) or len(namespace) > _NAMESPACE_LENGTH:
         raise ConfigError(
-            f"dcache: namespace is {namespace!r}; expected at most {_NAMESPACE_LENGTH} letters, "
+            f"dcache: {said_by} is {namespace!r}; expected at most {_NAMESPACE_LENGTH} letters, "
             "digits and signs, without blanks and braces"
         )
 

@@ -2,7 +2,7 @@
 """What the decorator takes, checked, as the engine takes it."""
 
 from ._durations import seconds
-from ._engine import ConfigError, ManualClock
+from ._engine import ConfigError, ManualClock, parse_bytes
 
 MAXSIZE = 10_000
 MOST = 2**48  # Entries; more than any memory holds.
@@ -68,6 +68,24 @@ def engine_options(
 
         options["far"] = Settings(far, codec, on_unstorable)
     return options
+
+
+def flag(name, value):
+    """True or False: of "no" nobody knows."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"dcache: {name} is {value!r}; expected True or False")
+    return value
+
+
+def size(name, value):
+    """A number of bytes, given as one or as text such as "1GB"."""
+    if isinstance(value, str):
+        value = parse_bytes(value, name)
+    if not isinstance(value, int):
+        raise ConfigError(
+            f'dcache: {name} is {value}; expected bytes, such as 4096, "64MiB" or "1GB"'
+        )
+    return count(name, value, 1)
 
 
 def count(name, value, least=0):

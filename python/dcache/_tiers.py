@@ -10,7 +10,8 @@ from . import _engine
 from ._backend_threads import adapter_of
 from ._durations import seconds
 from ._engine import ConfigError, UsageError
-from .backends import InMemoryBackend, Tier, _Store
+from ._options import is_mapping, is_memory_url
+from .backends import Backend, Base, InMemoryBackend, Tier, _Store
 
 RETAIN = 30 * 86400  # Seconds.
 
@@ -66,24 +67,45 @@ def _remade(tiers, options):
     return Tiers(tiers, **options)
 
 
-def engine_backend(backend):
-    """The engine's own object for a URL, a backend or a mapping."""
-    if isinstance(backend, str):
-        return _open(backend)
-    if isinstance(backend, _Store):
-        return backend._backend
+def refuse_no_backend(backend):
+    """Raise, with the way out, for what can never be a far tier. Opens nothing."""
     if isinstance(backend, type):
         raise UsageError(
             f"dcache: {backend.__name__} is the class; expected an object: {backend.__name__}(...)"
         )
-    if isinstance(backend, InMemoryBackend):
+    if isinstance(backend, InMemoryBackend) or is_memory_url(backend):
         raise ConfigError("dcache: memory comes first in a chain: it is the nearest tier")
-    adapter = adapter_of(backend)
-    if adapter is None:
+    if isinstance(backend, str):
+        if backend.lower().startswith("memory:"):
+            raise ConfigError(
+                "dcache: memory: has no options: say InMemoryBackend(maxsize=...) in its place"
+            )
+    elif not (isinstance(backend, (_Store, Backend, Base)) or is_mapping(backend)):
         raise UsageError(
             f"dcache: {backend!r} is no backend; expected a URL, a dcache.backends.Backend, or a "
             "mapping of text to bytes"
         )
+    if isinstance(backend, Backend):
+        lacks = [name for name in ("get", "put", "erase") if _is_inherited(backend, name)]
+        if lacks:
+            raise UsageError(
+                f"dcache: {type(backend).__name__} has no {'() and no '.join(lacks)}(); expected "
+                "get(key), put(key, value, expires) and erase(key), plain or async"
+            )
+
+
+def _is_inherited(backend, method):
+    return getattr(getattr(backend, method), "__func__", None) is getattr(Backend, method)
+
+
+def engine_backend(backend):
+    """The engine's own object for a URL, a backend or a mapping."""
+    refuse_no_backend(backend)
+    if isinstance(backend, str):
+        return _open(backend)
+    if isinstance(backend, _Store):
+        return backend._backend
+    adapter = adapter_of(backend)
     return _engine.python_backend(
         adapter,
         adapter.name,

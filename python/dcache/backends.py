@@ -6,7 +6,7 @@ import os
 from . import _engine
 from ._durations import seconds
 from ._engine import MISSING, ConfigError, SharedTable
-from ._options import MAXSIZE, count
+from ._options import MAXSIZE, count, flag, size
 
 __all__ = [
     "Backend",
@@ -108,12 +108,11 @@ class FileBackend(_Store):
 
     def __init__(self, path, *, max_bytes="1GB", allow_shared=False):
         """Raises ConfigError for bounds that can never work."""
-        self.path = os.path.abspath(os.fspath(path)) if os.fspath(path) else ""
-        if isinstance(max_bytes, str):
-            max_bytes = _engine.parse_bytes(max_bytes, "max_bytes")
-        self.max_bytes = count("max_bytes", max_bytes, 1)
-        if self.max_bytes is None:
-            raise ConfigError("dcache: max_bytes is None; expected a bound: a disk is finite")
+        path = os.fsdecode(path)
+        if "\0" in path:
+            raise ConfigError(f"dcache: path {path!r} has a NUL character in it")
+        self.path = os.path.abspath(path) if path else ""
+        self.max_bytes = size("max_bytes", max_bytes)
         self.allow_shared = bool(allow_shared)
         self._options = {
             "path": self.path,
@@ -373,11 +372,14 @@ class Tier:
     """
 
     def __init__(self, backend, *, ttl=None, reads=True, writes=True, timeout=None):
-        """Raises ConfigError for durations that can never work."""
+        """Raises ConfigError or UsageError for what can never work. Opens nothing."""
+        from ._tiers import refuse_no_backend
+
+        refuse_no_backend(backend)
         self.backend = backend
         self.ttl = None if ttl is None else seconds("ttl", ttl)
         self.timeout = None if timeout is None else seconds("timeout", timeout)
-        self.reads, self.writes = bool(reads), bool(writes)
+        self.reads, self.writes = flag("reads", reads), flag("writes", writes)
 
 
 def load_plugin(path):

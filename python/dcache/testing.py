@@ -3,6 +3,7 @@
 
 from . import _engine
 from ._durations import seconds
+from ._engine import UsageError
 
 __all__ = ["ManualClock", "check_backend"]
 
@@ -29,6 +30,11 @@ def check_backend(make, *, value_max=4 << 20):
     """
     from ._tiers import engine_backend
 
+    if not callable(make):
+        raise UsageError(
+            f"dcache: make is {make!r}; expected a callable that gives a backend: lambda: ..."
+        )
+    engine_backend(make())  # What that raises is told best by itself.
     results = _engine.check_backend(lambda: engine_backend(make()), value_max)
     wrong = [
         f"{sentence}: {why}" if hook == "bare" else f"{sentence}, in {hook}: {why}"

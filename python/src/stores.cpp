@@ -2,6 +2,7 @@
 #include "stores.hpp"
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "dcache/backends/file.hpp"
@@ -67,9 +68,11 @@ PyObject* redis_backend(PyObject*, PyObject* args) {
 
 PyObject* open_backend(PyObject*, PyObject* url) {
   return guarded([&]() -> PyObject* {
-    const char* const text = PyUnicode_AsUTF8(url);
+    Py_ssize_t size = 0;
+    const char* const text = PyUnicode_AsUTF8AndSize(url, &size);
     if (text == nullptr) throw Raised();
-    return make_backend(engine::open_backend(text)).release();
+    const std::string_view whole(text, static_cast<std::size_t>(size));
+    return make_backend(engine::open_backend(whole)).release();
   });
 }
 

@@ -20,7 +20,7 @@ from dcache import (
     dcache,
     disabled,
 )
-from dcache.backends import FileBackend, InMemoryBackend
+from dcache.backends import Backend, FileBackend, InMemoryBackend, Tier
 
 
 def counting(decorate):
@@ -137,6 +137,16 @@ def test_methods_and_coroutines_of_one_cache():
 # --- Obvious mistakes ---
 
 
+class Nameless:
+    name = ""
+    encode = decode = staticmethod(bytes)
+
+
+class Half(Backend):
+    def get(self, key):
+        return None
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -145,7 +155,7 @@ def test_methods_and_coroutines_of_one_cache():
         (
             lambda: dcache("nowhere://localhost"),
             ConfigError,
-            "nothing opens nowhere:",
+            r"nothing opens nowhere: .*package.* of the group dcache\.backends",
         ),
         (lambda: dcache("/var/cache"), ConfigError, "expected a URL such as file:///var/cache/app"),
         (
@@ -173,6 +183,30 @@ def test_methods_and_coroutines_of_one_cache():
         (lambda: FileBackend("x", max_bytes="big"), ConfigError, "max_bytes is"),
         (lambda: FileBackend("x", max_bytes=None), ConfigError, "max_bytes is None"),
         (lambda: PickleCodec(secret="short"), ConfigError, "at least 16"),
+        (
+            lambda: dcache({}, codec=PickleCodec),
+            UsageError,
+            r"is the class; .*PickleCodec\(\.\.\.\)",
+        ),
+        (lambda: dcache({}, codec=Nameless()), ConfigError, "name of .* is ''; expected text"),
+        (lambda: FileBackend("x", max_bytes=1.5), ConfigError, "expected bytes, such as 4096"),
+        (lambda: FileBackend("a\0b"), ConfigError, "has a NUL character in it"),
+        (lambda: dcache("file:///a%00b"), ConfigError, "has a NUL character in it"),
+        (lambda: dcache("file:///a\0b"), ConfigError, "has a NUL character in it"),
+        (
+            lambda: dcache("file:///x?max_bytes=1GB&max_bytes=2GB"),
+            ConfigError,
+            'has "max_bytes" twice',
+        ),
+        (lambda: dcache("file:///x?max_bytes="), ConfigError, 'max_bytes of file:///x is ""'),
+        (lambda: dcache("memory:?maxsize=3"), ConfigError, r"say InMemoryBackend\(maxsize="),
+        (lambda: configure("memory:?maxsize=3"), ConfigError, r"say InMemoryBackend\(maxsize="),
+        (lambda: dcache(multiple=[{}, "memory:"]), ConfigError, "memory comes first"),
+        (lambda: Tier(3), UsageError, "3 is no backend; expected a URL"),
+        (lambda: Tier(FileBackend), UsageError, "FileBackend is the class"),
+        (lambda: Tier({}, reads="no"), ConfigError, "reads is 'no'; expected True or False"),
+        (lambda: Tier({}, writes=0), ConfigError, "writes is 0; expected True or False"),
+        (lambda: dcache(Half()), UsageError, r"Half has no put\(\) and no erase\(\)"),
         (lambda: configure("nowhere:"), ConfigError, "nothing opens nowhere:"),
         (lambda: dcache(None)(3), UsageError, "dcache"),
         (lambda: dcache(InMemoryBackend(), maxsize=10_000), ConfigError, "given twice"),

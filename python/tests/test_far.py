@@ -427,6 +427,42 @@ def test_explain_says_what_each_tier_says(files):
     assert ": expired 10 s ago (" in g.explain(1)
 
 
+def test_explain_says_what_a_mode_makes_of_a_call(files, default_tiers):
+    f, _ = counted(dcache(multiple=[InMemoryBackend(), files]))
+    f(1)
+    assert "f: a call is a hit\n" in f.explain(1).replace("counted.<locals>.body", "f")
+    for mode, verdict in {
+        "bypass": "a call runs the function",
+        "refresh": "a call runs the function",
+        "read-only": "a call is a hit",
+        "offline": "a call is a hit",
+    }.items():
+        configure(mode=mode)
+        assert f.explain(1).splitlines()[0].endswith(f": {verdict} (the mode is {mode})")
+    configure(mode="normal")
+    with package.disabled():
+        assert "a call runs the function (the mode is bypass)" in f.explain(1)
+
+
+def test_explain_names_every_tier_those_that_are_not_asked_too():
+    written, hanging = Store(), Hanging()
+    f, _ = counted(dcache(multiple=[Tier(written, reads=False), hanging]))
+    for n in range(6):
+        f(n)
+    hanging.released.set()
+    said = f.explain(1).splitlines()
+    assert said[2].startswith("  python:Store: not asked: it is not read (")
+    assert said[3].startswith("  python:Hanging: left alone: it did not answer lately (")
+    for line in said[2:4]:  # As long as it took, which was no time.
+        assert line.endswith(" us)")
+
+
+def test_explain_says_long_times_in_days(files):
+    f, _ = counted(dcache(multiple=[InMemoryBackend(), files]), ttl="9d")
+    f(1)
+    assert "a result, fresh for 9 days more" in f.explain(1)
+
+
 # --- Time ---
 
 
@@ -942,6 +978,30 @@ def test_dcache_url_gives_functions_a_far_tier(tmp_path):
     assert outputs == ["ran\n1 1 1\n", "1 1 1\n"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("DCACHE_URL", "nowhere://user:secret@host", "DCACHE_URL: nothing opens nowhere:"),
+        ("DCACHE_URL", "file:///x?max_byte=1", "DCACHE_URL: file:///x has an option"),
+        ("DCACHE_URL", "memory:?maxsize=3", "DCACHE_URL: memory: has no options"),
+        ("DCACHE_NAMESPACE", "a b", "DCACHE_NAMESPACE is 'a b'"),
+    ],
+)
+def test_what_the_environment_says_wrong_is_named(
+    variable, value, words, tmp_path, monkeypatch, default_tiers
+):
+    monkeypatch.setattr("dcache._far._configured", None)
+    monkeypatch.setenv("DCACHE_URL", f"file://{tmp_path}/cache")
+    monkeypatch.setenv(variable, value)
+    f, runs = counted(dcache)
+    for _ in range(2):
+        with pytest.raises(ConfigError) as error:
+            f(1)
+        assert str(error.value).startswith(f"dcache: {words}")
+        assert "secret" not in str(error.value)
+    assert runs == []
+
+
 def test_what_cannot_go_far_stays_near_with_one_warning(files, default_tiers):
     configure(files)
     f = dcache(lambda n: [n])
@@ -1093,6 +1153,19 @@ def test_the_suite_says_with_what_around_a_backend_it_goes_wrong():
     store = Short()
     with pytest.raises(AssertionError, match="gives back any bytes, in a tier: put was not"):
         check_backend(lambda: store, value_max=1 << 20)
+
+
+def test_the_suite_passes_on_what_making_a_backend_raises(capfd):
+    def fails():
+        raise OSError("no server")
+
+    with pytest.raises(OSError, match="no server"):
+        check_backend(fails)
+    with pytest.raises(UsageError, match=r"make is .*; expected a callable that gives"):
+        check_backend({})
+    with pytest.raises(UsageError, match="3 is no backend"):
+        check_backend(lambda: 3)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_package_brings_a_scheme_by_an_entry_point(tmp_path, monkeypatch):

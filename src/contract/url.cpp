@@ -95,6 +95,9 @@ Url Url::parse(std::string_view text) {
         "scheme: \"" +
         std::string(text.find('@') == std::string_view::npos ? text : "...") + '"');
   }
+  if (text.find('\0') != std::string_view::npos || text.find("%00") != std::string_view::npos) {
+    throw ConfigError("dcache: a URL of the scheme " + url.scheme + ": has a NUL character in it");
+  }
   std::string_view rest = text.substr(colon + 1);
   url.whole_ = (url.scheme + ':').append(rest);
   std::string_view hierarchy = take_until(rest, '?');
@@ -110,7 +113,9 @@ Url Url::parse(std::string_view text) {
   while (!rest.empty()) {
     std::string_view option = take_until(rest, '&');
     const std::string name = unescaped(take_until(option, '='));
-    url.options[name] = unescaped(option);
+    if (!url.options.try_emplace(name, unescaped(option)).second) {
+      throw ConfigError("dcache: " + url.text() + " has \"" + name + "\" twice");
+    }
   }
   return url;
 }
@@ -139,14 +144,14 @@ bool Url::take_flag(const std::string& option, bool otherwise) {
 }
 
 std::uint64_t Url::take_bytes(const std::string& option, std::uint64_t otherwise) {
-  const std::string value = take(option, "");
-  return value.empty() ? otherwise : parse_bytes(value, option + " of " + text());
+  if (!options.contains(option)) return otherwise;
+  return parse_bytes(take(option, ""), option + " of " + text());
 }
 
 std::chrono::nanoseconds Url::take_duration(const std::string& option,
                                             std::chrono::nanoseconds otherwise) {
-  const std::string value = take(option, "");
-  return value.empty() ? otherwise : parse_duration(value, option + " of " + text());
+  if (!options.contains(option)) return otherwise;
+  return parse_duration(take(option, ""), option + " of " + text());
 }
 
 std::uint64_t Url::number(const std::string& what, const std::string& text,

@@ -13,8 +13,12 @@
 namespace dcache {
 namespace {
 
+// Throws ConfigError for options, which would say nothing.
 bool is_memory(const CacheTier& tier) {
-  return !tier.backend && engine::scheme_of(tier.url) == "memory";
+  if (tier.backend || engine::scheme_of(tier.url) != "memory") return false;
+  if (tier.url.size() == std::string_view("memory:").size()) return true;
+  throw ConfigError(
+      "dcache: memory: has no options; in C++ each function says its own: max_entries, max_weight");
 }
 
 // Never destroyed: threads may call while the process ends.
@@ -44,6 +48,19 @@ engine::DefaultTiers behind_memory(std::vector<CacheTier> tiers) {
   return found;
 }
 
+// REQUIRES: the lock is held. Nothing: it names memory alone.
+std::optional<engine::DefaultTiers> of_environment(Application& own, const std::string& url) {
+  try {
+    if (is_memory(url)) return std::nullopt;
+    engine::DefaultTiers& tiers = own.by_url[url];
+    if (!tiers.chain) tiers = behind_memory({url});
+    return tiers;
+  } catch (const ConfigError& error) {
+    const std::string_view why = error.what();
+    throw ConfigError(std::string("dcache: DCACHE_URL: ").append(why.substr(why.find(' ') + 1)));
+  }
+}
+
 }  // namespace
 
 // The same chain for all functions under one URL.
@@ -54,11 +71,8 @@ std::optional<engine::DefaultTiers> cache_detail::open_default_tiers() {
   const std::lock_guard lock(own.mutex);
   if (own.configured) {
     found = own.tiers;
-  } else if (const char* const url = std::getenv("DCACHE_URL");
-             url != nullptr && *url != '\0' && !is_memory(url)) {
-    engine::DefaultTiers& tiers = own.by_url[url];
-    if (!tiers.chain) tiers = behind_memory({url});
-    found = tiers;
+  } else if (const char* const url = std::getenv("DCACHE_URL"); url != nullptr && *url != '\0') {
+    found = of_environment(own, url);
   }
   if (found && space != nullptr) found->space = space;
   return found;
@@ -90,10 +104,6 @@ Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
                         " of a Cache; expected it first: it is the nearest");
     }
     far.push_back(far_tier(std::move(tiers[at])));
-  }
-  if (near_ && tiers.front().url.size() != std::string_view("memory:").size()) {
-    throw ConfigError("dcache: " + tiers.front().url +
-                      " has options; in C++ each function says its own: max_entries, max_weight");
   }
   if (far.empty()) return;
   engine::ChainOptions chain;

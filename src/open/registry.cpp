@@ -52,7 +52,8 @@ std::shared_ptr<Backend> open_backend(std::string_view url) {
   std::string known = "memory";
   for (const std::string& scheme : known_schemes()) known += ", " + scheme;
   throw ConfigError("dcache: nothing opens " + parsed.scheme + ": (known: " + known +
-                    "); install the package that brings it, or register it");
+                    "); install the package that brings it, which has an entry point of the group "
+                    "dcache.backends, or load its plugin");
 }
 
 }  // namespace dcache::engine

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -259,6 +260,8 @@ TEST(Cache, RefusesWhatCanNeverWork) {
   EXPECT_THROW(Cache({"file:///x", "memory:"}), ConfigError);
   EXPECT_THROW(Cache("file:///x", {.space = "a b"}), ConfigError);
   EXPECT_THROW(Cache("file:///x", {.secret = "short"}), ConfigError);
+  EXPECT_THROW(Cache("memory:?max_bytes=1GB"), ConfigError);
+  EXPECT_THROW(dcache::configure({.tiers = {"memory:?max_bytes=1GB"}}), ConfigError);
   EXPECT_THROW(Cache("memory:file").memoize("", [](int n) { return n; }), ConfigError);
 }
 
@@ -330,10 +333,17 @@ TEST(Cache, IsBehindEveryNamedFunctionUnderDcacheUrl) {
   EXPECT_EQ(near(1).n, 1);
   EXPECT_NE(testing::internal::GetCapturedStderr().find("\"opaque\" stay in this process"),
             std::string::npos);
-  setenv("DCACHE_URL", "nowhere:", 1);
   const auto bad = dcache::memoize("text", counted.body());
-  EXPECT_THROW(bad(1), dcache::ConfigError);
-  EXPECT_THROW(bad.invalidate(1), dcache::ConfigError);
+  for (const char* const wrong : {"nowhere:", "memory:?max=3"}) {
+    setenv("DCACHE_URL", wrong, 1);
+    try {
+      bad(1);
+      ADD_FAILURE() << wrong;
+    } catch (const dcache::ConfigError& error) {
+      EXPECT_EQ(std::string_view(error.what()).substr(0, 20), "dcache: DCACHE_URL: ");
+    }
+    EXPECT_THROW(bad.invalidate(1), dcache::ConfigError);
+  }
   unsetenv("DCACHE_URL");
   EXPECT_TRUE(dcache::memoize("text", counted.body()).far_stats().empty());
 }

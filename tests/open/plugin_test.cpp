@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -139,6 +140,24 @@ TEST(Urls, HaveSchemesWhoseCaseDoesNotCount) {
   const auto f = dcache::Cache("Memory:").memoize("f", [](int n) { return n; });
   EXPECT_EQ(f(1), 1);
   EXPECT_TRUE(f.far_stats().empty());
+}
+
+TEST(Urls, SayNothingTwiceAndNothingEmpty) {
+  for (const auto& [url, words] : std::map<std::string, std::string>{
+           {"file:///x?max_bytes=1GB&max_bytes=2GB", "file:///x has \"max_bytes\" twice"},
+           {"file:///x?max_bytes=", "max_bytes of file:///x is \"\""},
+           {"file:///x?max_bytes", "max_bytes of file:///x is \"\""},
+           {"redis://x?timeout=", "timeout of redis://x is \"\""},
+           {"file:///x%00y", "has a NUL character"},
+           {std::string("file:///x\0y", 11), "has a NUL character"},
+       }) {
+    try {
+      open_backend(url);
+      ADD_FAILURE() << url << " was opened";
+    } catch (const ConfigError& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST(Urls, NeverPutASecretIntoAMessage) {
