@@ -14,7 +14,8 @@ endfunction()
 set(here ${CMAKE_CURRENT_LIST_DIR})
 set(scratch ${BUILD}/consumer/${WAY})
 file(REMOVE_RECURSE ${scratch})
-file(COPY ${here}/CMakeLists.txt ${here}/main.cpp ${here}/s3.cpp DESTINATION ${scratch}/source)
+file(COPY ${here}/CMakeLists.txt ${here}/backend.cpp ${here}/main.cpp ${here}/s3.cpp
+  DESTINATION ${scratch}/source)
 
 if(WAY STREQUAL "find_package")
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${scratch}/prefix --config ${CONFIG}
@@ -32,6 +33,7 @@ run(${CMAKE_COMMAND} -S ${scratch}/source -B ${scratch}/build -G Ninja
   -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" ${how})
 run(${CMAKE_COMMAND} --build ${scratch}/build)
 run(${EMULATOR} ${scratch}/build/consumer)
+run(${EMULATOR} ${scratch}/build/consumer_backend)
 if(WAY STREQUAL "find_package")
   run(${EMULATOR} ${scratch}/build/consumer_s3)
 endif()

@@ -7,8 +7,10 @@
 ///     }
 ///   }
 ///
-/// Link `dcache::testing`. The same suite runs over our own backends, over plugins and, by
-/// `dcache.testing.check_backend`, over those that are written in Python.
+/// What is wrong without a hook, the first one, is wrong with each, and those with faults wait a
+/// minute for each of its checks: stop there. Link `dcache::testing`. The same suite runs over our
+/// own backends, over plugins and, by `dcache.testing.check_backend`, over those that are written
+/// in Python.
 #pragma once
 
 #include <chrono>
