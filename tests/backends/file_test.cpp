@@ -117,8 +117,10 @@ TEST(FileBackend, RefusesAFolderThatEverybodyCanReplaceUnlessItIsSticky) {
   fs::create_directory(folder / "open");
   chmod((folder / "open").c_str(), 0777);
   EXPECT_THROW(FileBackend(folder / "open/mine").check(), dcache::ConfigError);
+  EXPECT_THROW(FileBackend(folder / "open/under/mine").check(), dcache::ConfigError);
   chmod((folder / "open").c_str(), 01777);
   EXPECT_NO_THROW(FileBackend(folder / "open/mine").check());
+  EXPECT_NO_THROW(FileBackend(folder / "open/under/mine").check());
 }
 
 TEST(FileBackend, DoesNothingBeforeItIsUsed) {

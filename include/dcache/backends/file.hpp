@@ -26,8 +26,9 @@ struct FileOptions {
   std::uint64_t max_bytes = 1'000'000'000;
   /// Whether others may be able to write there. What they write is data and is checked, but they
   /// decide what functions return, unless records are signed. Without it folders are 0700, files
-  /// 0600, and a path that belongs to somebody else, that everybody can write or whose parent
-  /// everybody can rename in, is refused with a ConfigError when it is first used.
+  /// 0600, and a path that belongs to somebody else, that everybody can write, or that is in a
+  /// folder that everybody can write, at any depth, without its being sticky, is refused with a
+  /// ConfigError when it is first used.
   bool allow_shared = false;
 };
 

@@ -2,6 +2,8 @@
 #include "backends/file/folders.hpp"
 
 #include <array>
+#include <filesystem>
+#include <system_error>
 
 #include "dcache/engine/digest.hpp"
 #include "dcache/error.hpp"
@@ -49,10 +51,15 @@ void check_owner(const std::string& path) {
   if (!status.is_directory) throw ConfigError("dcache: " + path + " is no folder");
   if ((status.mode & everybody_writes) != 0) refuse(path, "can be written by everybody");
   if (status.owner != fs::current_user()) refuse(path, "belongs to another user");
-  fs::Status above;
-  if (fs::status_of(path + "/..", above) != 0) return;
-  if ((above.mode & everybody_writes) != 0 && (above.mode & sticky) == 0) {
-    refuse(path, "can be replaced by everybody, who can write to the folder that it is in");
+  // Whoever renames in a folder above it puts another one in its place.
+  std::error_code unknown;
+  std::filesystem::path above = std::filesystem::canonical(path, unknown);
+  while (above.has_relative_path()) {
+    above = above.parent_path();
+    if (fs::status_of(above.string(), status) != 0) return;
+    if ((status.mode & everybody_writes) != 0 && (status.mode & sticky) == 0) {
+      refuse(path, "can be replaced by everybody, who can write to " + above.string());
+    }
   }
 }
 
