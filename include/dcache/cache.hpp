@@ -22,6 +22,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeindex>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -111,7 +113,9 @@ class Cache {
       : Cache(std::vector<CacheTier>{CacheTier(url)}, std::move(options)) {}
 
   /// Remembers what `function` returned under `name`. `version` changes when the meaning of its
-  /// results does. Throws ConfigError for an empty name, and for options that can never work.
+  /// results does. Throws ConfigError for an empty name, for options that can never work, and where
+  /// this cache has a function of another type under that name and version, for they would be given
+  /// each other's results; whether two of one type differ nobody can tell.
   template <class F>
     requires memoize_detail::Plain<F>
   Memoized<engine::signature_of<F>> memoize(std::string name, F function,
@@ -149,16 +153,28 @@ class Cache {
   Memoized<R(P...)> with_far_tiers(R (*)(P...), std::string name, F function,
                                    MemoizeOptions<std::remove_cv_t<R>> options,
                                    std::string_view version) const {
-    auto side = engine::far_side<std::remove_cv_t<R>, P...>(far_function(name, version));
+    auto side =
+        engine::far_side<std::remove_cv_t<R>, P...>(far_function(name, version, what(function)));
     side.near = near_;
     if (near_) side.near_ttl = chain_->near_ttl();
     return Memoized<R(P...)>(std::move(name), std::move(function), std::move(options),
                              std::move(side));
   }
+  // What tells functions apart: their type, and where all have the same, their address.
+  using What = std::pair<std::type_index, const void*>;
+  template <class F>
+  static What what(const F& function) {
+    const void* address = nullptr;
+    if constexpr (std::is_pointer_v<F>) address = reinterpret_cast<const void*>(function);
+    return {typeid(F), address};
+  }
   std::shared_ptr<engine::FarFunction> far_function(const std::string& name,
-                                                    std::string_view version) const;
+                                                    std::string_view version,
+                                                    const What& what) const;
 
+  struct Names;
   std::shared_ptr<engine::Chain> chain_;  // Null: there is no far tier.
+  std::shared_ptr<Names> names_;          // Of this chain.
   bool near_ = false;
   std::string space_;
 };

@@ -66,6 +66,11 @@ Mode call_mode() {
   return is_far_mode(mode) ? Mode::normal : mode;
 }
 
+std::string_view mode_name() {
+  const Mode mode = blocks_here > 0 ? Mode::bypass : mode_of_process();
+  return words[static_cast<std::size_t>(mode)];
+}
+
 FarMode far_mode() {
   const Mode mode = mode_of_process();
   return {mode != Mode::offline, !is_far_mode(mode)};

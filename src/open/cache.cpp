@@ -35,6 +35,11 @@ Application& application() {
 }
 
 engine::TierOptions far_tier(CacheTier&& tier) {
+  if (!tier.backend && tier.url.empty()) {
+    throw ConfigError(
+        "dcache: a tier is null or an empty URL; expected a backend, or a URL such as "
+        "file:///var/cache/app");
+  }
   if (!tier.backend) tier.backend = engine::open_backend(tier.url);
   return {std::move(tier.backend), tier.ttl, tier.reads, tier.writes, tier.budget};
 }
@@ -48,17 +53,26 @@ engine::DefaultTiers behind_memory(std::vector<CacheTier> tiers) {
   return found;
 }
 
-// REQUIRES: the lock is held. Nothing: it names memory alone.
-std::optional<engine::DefaultTiers> of_environment(Application& own, const std::string& url) {
+// What it throws names the variable of the environment that is wrong.
+template <class Read>
+auto as_said_by(const char* variable, Read&& read) {
   try {
-    if (is_memory(url)) return std::nullopt;
-    engine::DefaultTiers& tiers = own.by_url[url];
-    if (!tiers.chain) tiers = behind_memory({url});
-    return tiers;
+    return read();
   } catch (const ConfigError& error) {
     const std::string_view why = error.what();
-    throw ConfigError(std::string("dcache: DCACHE_URL: ").append(why.substr(why.find(' ') + 1)));
+    throw ConfigError(std::string("dcache: ")
+                          .append(variable)
+                          .append(": ")
+                          .append(why.substr(why.find(' ') + 1)));
   }
+}
+
+// REQUIRES: the lock is held. Nothing: it names memory alone.
+std::optional<engine::DefaultTiers> of_environment(Application& own, const std::string& url) {
+  if (is_memory(url)) return std::nullopt;
+  engine::DefaultTiers& tiers = own.by_url[url];
+  if (!tiers.chain) tiers = behind_memory({url});
+  return tiers;
 }
 
 }  // namespace
@@ -72,9 +86,12 @@ std::optional<engine::DefaultTiers> cache_detail::open_default_tiers() {
   if (own.configured) {
     found = own.tiers;
   } else if (const char* const url = std::getenv("DCACHE_URL"); url != nullptr && *url != '\0') {
-    found = of_environment(own, url);
+    found = as_said_by("DCACHE_URL", [&] { return of_environment(own, url); });
   }
-  if (found && space != nullptr) found->space = space;
+  if (found && space != nullptr) {
+    as_said_by("DCACHE_NAMESPACE", [&] { return engine::key_prefix(space, "f"); });
+    found->space = space;
+  }
   return found;
 }
 
@@ -91,6 +108,16 @@ void configure(Configuration changes) {
   }
   if (changes.mode) engine::set_mode(*changes.mode);
 }
+
+struct Cache::Names {
+  struct Named {
+    What what;
+    std::weak_ptr<engine::FarFunction> function;
+  };
+
+  std::mutex mutex;
+  std::map<std::pair<std::string, std::string>, Named> named;  // Guarded by mutex.
+};
 
 Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
     : space_(std::move(options.space)) {
@@ -115,16 +142,29 @@ Cache::Cache(std::vector<CacheTier> tiers, CacheOptions options)
   chain.on_trouble = std::move(options.on_trouble);
   chain.clock = options.clock;
   chain_ = std::make_shared<engine::Chain>(std::move(far), std::move(chain));
+  names_ = std::make_shared<Names>();
 }
 
 std::shared_ptr<engine::FarFunction> Cache::far_function(const std::string& name,
-                                                         std::string_view version) const {
+                                                         std::string_view version,
+                                                         const What& what) const {
   if (name.empty()) {
     throw ConfigError(
         "dcache: a function of a Cache has no name; expected one, under which its results are "
         "kept");
   }
-  return std::make_shared<engine::FarFunction>(chain_, space_, name, version);
+  auto made = std::make_shared<engine::FarFunction>(chain_, space_, name, version);
+  const std::lock_guard lock(names_->mutex);
+  std::erase_if(names_->named, [](const auto& each) { return each.second.function.expired(); });
+  const auto [at, is_new] =
+      names_->named.try_emplace({name, std::string(version)}, Names::Named{what, made});
+  if (!is_new && at->second.what != what) {
+    throw ConfigError("dcache: two functions of one Cache have the name \"" + name +
+                      "\" and would be given each other's results: give one of them another name, "
+                      "or a version");
+  }
+  at->second.function = made;
+  return made;
 }
 
 void Cache::check() const {

@@ -260,9 +260,32 @@ TEST(Cache, RefusesWhatCanNeverWork) {
   EXPECT_THROW(Cache({"file:///x", "memory:"}), ConfigError);
   EXPECT_THROW(Cache("file:///x", {.space = "a b"}), ConfigError);
   EXPECT_THROW(Cache("file:///x", {.secret = "short"}), ConfigError);
+  EXPECT_THROW(Cache({std::shared_ptr<dcache::engine::Backend>()}), ConfigError);
   EXPECT_THROW(Cache("memory:?max_bytes=1GB"), ConfigError);
   EXPECT_THROW(dcache::configure({.tiers = {"memory:?max_bytes=1GB"}}), ConfigError);
   EXPECT_THROW(Cache("memory:file").memoize("", [](int n) { return n; }), ConfigError);
+}
+
+int halved(int n) { return n / 2; }
+int negated(int n) { return -n; }
+
+TEST(Cache, RefusesTwoFunctionsOfOneName) {
+  const Folder folder;
+  const Cache cache(url(folder));
+  const auto first = [](int n) { return n; };
+  {
+    const auto f = cache.memoize("f", first);
+    const auto again = cache.memoize("f", first);
+    EXPECT_EQ(f(1), again(1));
+    const auto other = [](int n) { return n + 1; };
+    EXPECT_THROW(cache.memoize("f", other), dcache::ConfigError);
+    EXPECT_THROW(Cache(cache).memoize("f", other), dcache::ConfigError);  // Copies share it.
+    EXPECT_EQ(cache.memoize("f", other, {}, "2")(1), 2);
+  }
+  // The other one is gone.
+  const auto half = cache.memoize("f", halved);
+  EXPECT_THROW(cache.memoize("f", negated), dcache::ConfigError);
+  EXPECT_EQ(cache.memoize("f", halved)(8), half(8));
 }
 
 TEST(Cache, TakesNoRecordThatSomebodyElseSigned) {
@@ -344,6 +367,15 @@ TEST(Cache, IsBehindEveryNamedFunctionUnderDcacheUrl) {
     }
     EXPECT_THROW(bad.invalidate(1), dcache::ConfigError);
   }
+  setenv("DCACHE_URL", url(folder).c_str(), 1);
+  setenv("DCACHE_NAMESPACE", "a b", 1);
+  try {
+    bad(1);
+    ADD_FAILURE() << "this is no namespace";
+  } catch (const dcache::ConfigError& error) {
+    EXPECT_EQ(std::string_view(error.what()).substr(0, 26), "dcache: DCACHE_NAMESPACE: ");
+  }
+  unsetenv("DCACHE_NAMESPACE");
   unsetenv("DCACHE_URL");
   EXPECT_TRUE(dcache::memoize("text", counted.body()).far_stats().empty());
 }

@@ -182,7 +182,7 @@ TEST_F(Modes, OfflineLeavesFarTiersAlone) {
   EXPECT_EQ(f.map(std::vector{1, 2}), (std::vector{11, 22}));
   EXPECT_EQ(alone(1), 13);  // It has no memory.
   EXPECT_EQ(alone(1), 14);
-  EXPECT_EQ(f.explain(1), "memory: there, fresh\n");
+  EXPECT_EQ(f.explain(1), "mode: offline\nmemory: there, fresh\n");
   try {
     f.invalidate(1);
     FAIL();

@@ -186,7 +186,11 @@ std::vector<TierStats> Memo<R, P...>::far_stats() {
 
 template <class R, class... P>
 std::string Memo<R, P...>::explain(const View& view) {
-  std::string text = "memory: ";
+  std::string text;
+  if (const std::string_view mode = mode_name(); mode != "normal") {
+    text.append("mode: ").append(mode) += '\n';
+  }
+  text += "memory: ";
   Hit hit;
   near_.find(view, Hash<Key>{}(view), hit, false);
   if (!keeps_near_) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <string_view>
 
 #include "dcache/mode.hpp"
 
@@ -15,6 +16,9 @@ extern std::atomic<bool> mode_may_differ;
 /// Of calls on this thread: `normal`, `refresh` or `bypass`. The first that asks reads
 /// `DCACHE_MODE`: throws ConfigError for a word that is none of them, as everybody does then.
 Mode call_mode();
+
+/// The word for what holds on this thread; for people. Throws as `call_mode`.
+std::string_view mode_name();
 
 /// What may be done with far tiers.
 struct FarMode {
