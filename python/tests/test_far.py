@@ -751,13 +751,23 @@ def test_a_tier_that_is_down_is_a_miss_and_one_line_in_the_log(caplog):
 
 def test_explicit_writes_that_do_not_reach_a_tier_raise_and_name_it():
     f, _ = counted(dcache(multiple=[InMemoryBackend(), Down()]))
-    with pytest.raises(InvalidationError, match="did not reach python:Down"):
+    down = r"did not reach python:Down: OSError: connection refused; what is there "
+    with pytest.raises(InvalidationError, match=down):
         f.invalidate(1)
-    with pytest.raises(InvalidationError, match="did not reach python:Down"):
+    with pytest.raises(InvalidationError, match=down):
         f.cache_clear()
-    with pytest.raises(TierError, match="put did not reach python:Down"):
+    with pytest.raises(TierError, match=f"put {down}"):
         f.put(3, 1)
     assert f(1) == 3
+
+
+def test_explain_says_why_a_tier_is_left_alone():
+    f, _ = counted(dcache(multiple=[InMemoryBackend(), Down()]))
+    for n in range(10):
+        f(n)
+    tier = f.explain(11).splitlines()[2]
+    assert "left alone after it failed: python:Down: OSError: connection refused" in tier
+    assert tier.endswith(" us)")  # It was not asked: that took no time.
 
 
 def test_a_tier_that_hangs_holds_its_caller_no_longer_than_its_timeout():

@@ -74,12 +74,12 @@ Walk FarFunction::clear() {
     if (tier.settle(*op, chain_->options_, std::chrono::steady_clock::now())) {
       marks_[at].learn(mark, chain_->moment(now), clears);
     } else {
-      add_name(missed, tier.name);
+      add_missed(missed, tier);
     }
   }
   if (!missed.empty()) {
     throw InvalidationError("dcache: clearing did not reach " + missed +
-                            ": what is there may be served again; clear once more when it answers");
+                            "; what is there may be served again: clear once more when it answers");
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tiers/tier.hpp"
 
+#include <mutex>
+#include <new>
 #include <utility>
 
 #include "dcache/error.hpp"
@@ -50,8 +52,31 @@ bool Tier::settle(const Op& op, const ChainOptions& chain, SteadyMoment now) {
   } else {
     breaker_.failed(now);
   }
-  tell(completed ? op.trouble() : name + " did not answer in time", chain);
+  const std::string why = completed ? op.trouble() : name + " did not answer in time";
+  remember(why);
+  tell(why, chain);
   return false;
+}
+
+void Tier::remember(const std::string& why) noexcept {
+  const bool named = why.starts_with(name);
+  std::shared_ptr<const std::string> trouble;
+  try {
+    trouble = std::make_shared<const std::string>(named ? why : name + ": " + why);
+  } catch (const std::bad_alloc&) {
+    return;  // Then the one before is told.
+  }
+  const std::lock_guard lock(lock_);
+  last_trouble_.swap(trouble);
+}
+
+std::string Tier::last_trouble() const {
+  std::shared_ptr<const std::string> trouble;
+  {
+    const std::lock_guard lock(lock_);
+    trouble = last_trouble_;
+  }
+  return trouble ? *trouble : name;
 }
 
 void Tier::tell(const std::string& why, const ChainOptions& chain) {

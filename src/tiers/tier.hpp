@@ -4,9 +4,11 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "dcache/engine/backend.hpp"
+#include "dcache/engine/lock.hpp"
 #include "dcache/engine/tiers.hpp"
 
 #include "tiers/breaker.hpp"
@@ -30,11 +32,6 @@ inline void count(std::atomic<std::uint64_t>& counter) noexcept {
   counter.fetch_add(1, std::memory_order_relaxed);
 }
 
-/// To a list for a message.
-inline void add_name(std::string& names, const std::string& name) {
-  names += (names.empty() ? "" : ", ") + name;
-}
-
 /// Thread-safe.
 class Tier {
  public:
@@ -50,6 +47,8 @@ class Tier {
   /// answered. Throws ConfigError if it can never work.
   bool settle(const Op& op, const ChainOptions& chain, SteadyMoment now);
   TierStats stats() const;
+  /// Why it failed last, for a message; its name is in it. Nothing but its name: it has not.
+  std::string last_trouble() const;
 
   const TierOptions options;
   const std::string name;
@@ -60,10 +59,18 @@ class Tier {
   Meter meter;
 
  private:
+  void remember(const std::string& why) noexcept;
   void tell(const std::string& why, const ChainOptions& chain);
 
   Breaker breaker_;
   std::atomic<SteadyMoment::rep> told_{0};
+  mutable Lock lock_;
+  std::shared_ptr<const std::string> last_trouble_;  // Guarded by lock_.
 };
+
+/// To a list for a message: a tier that was not reached, and why.
+inline void add_missed(std::string& missed, const Tier& tier) {
+  missed += (missed.empty() ? "" : ", ") + tier.last_trouble();
+}
 
 }  // namespace dcache::engine

@@ -55,7 +55,8 @@ Walk FarCall::ask_tiers(const Look& how) {
     const Ref<Op> asked = ask_questions(at, reads);
     if (!asked && !tier(at).can.leases) continue;
     if (!tier(at).available(now_)) {
-      say(at, "left alone: it did not answer lately");
+      seen_[at].began = now_;
+      if (explains_) say(at, "left alone after it failed: " + tier(at).last_trouble());
       seen_[at].has_mark = false;
       continue;
     }
@@ -150,14 +151,14 @@ Walk FarCall::put(Result result) {
     look_at_clock();
     const Ref<Op> written = write(at, result, true, late);
     if (!written) {
-      add_name(missed, tier(at).name);
+      add_missed(missed, tier(at));
       continue;
     }
     co_await submitted(at, written, &late);
-    if (!take_stored(at, *written)) add_name(missed, tier(at).name);
+    if (!take_stored(at, *written)) add_missed(missed, tier(at));
   }
   if (!missed.empty()) {
-    throw TierError("dcache: put did not reach " + missed + ": what is there is served further on");
+    throw TierError("dcache: put did not reach " + missed + "; what is there is served further on");
   }
 }
 
@@ -169,12 +170,12 @@ Walk FarCall::erase() {
     look_at_clock();
     const Ref<Op> erased = ask(at, Verb::erase);
     co_await submitted(at, erased);
-    if (!settle(at, *erased)) add_name(missed, tier(at).name);
+    if (!settle(at, *erased)) add_missed(missed, tier(at));
   }
   if (!missed.empty()) {
     throw InvalidationError(
         "dcache: invalidation did not reach " + missed +
-        ": what is there may be served again; say it once more when it answers");
+        "; what is there may be served again: say it once more when it answers");
   }
 }
 

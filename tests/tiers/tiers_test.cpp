@@ -66,6 +66,30 @@ TEST(FarTiers, AreLeftAloneAfterFiveFailuresAndAskedAgainLater) {
   EXPECT_GT(f.far_stats()[0].hits, 0U);
 }
 
+TEST(FarTiers, SayWhyTheyWereNotReached) {
+  const auto store = std::make_shared<Store>();
+  const auto f = Cache({store}).memoize("twice", twice);
+  store->set(Temper::down);
+  const auto said_by = [](const auto& verb) {
+    try {
+      verb();
+    } catch (const dcache::TierError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const std::string& said : {said_by([&] { f.invalidate(1); }), said_by([&] { f.clear(); }),
+                                  said_by([&] { f.put(1, 1); })}) {
+    EXPECT_NE(said.find("store is down"), std::string::npos) << said;
+  }
+  for (int n = 0; n < 10; ++n) f(n);
+  ASSERT_STREQ(f.far_stats()[0].breaker, "open");
+  const std::string said = f.explain(1), why = "left alone after it failed: store is down (";
+  ASSERT_NE(said.find(why), std::string::npos) << said;
+  const int microseconds = std::stoi(said.substr(said.find(why) + why.size()));
+  EXPECT_LT(microseconds, 1'000'000) << "it was not asked: " << said;
+}
+
 // A put asks nothing before it writes, if the mark is known: nobody may be asked in its stead.
 TEST(FarTiers, TakeAnExplicitPutOnceTheyAnswerAgain) {
   using namespace dcache::engine;
