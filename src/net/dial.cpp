@@ -149,11 +149,27 @@ bool Dial::send() {
     const std::array<std::string_view, 1> pieces{say_};
     Step step = stream->write(pieces);
     wants_write_ = step.state == Step::State::blocked;
-    if (step.state == Step::State::failed) return fail(std::move(step.why), step.rejected);
+    if (step.state == Step::State::failed) return lose(std::move(step));
     if (step.state != Step::State::moved) return false;
     say_.erase(0, step.bytes);
   }
   return true;
+}
+
+// Nothing can be sent any more: what the server said before it went may say why.
+bool Dial::lose(Step sent) {
+  std::array<char, 4096> bytes;
+  Step last = stream->read(bytes.data(), bytes.size(), false);
+  if (last.rejected) return fail(std::move(last.why), true);
+  if (last.state == Step::State::moved) {
+    heard.append(bytes.data(), last.bytes);
+    std::size_t used = 0;
+    std::string say;
+    if (session->greet(heard, used, say) == Session::Greeting::failed) {
+      return fail(std::move(say), true);
+    }
+  }
+  return fail(std::move(sent.why), sent.rejected);
 }
 
 // True: something came.

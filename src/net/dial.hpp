@@ -55,6 +55,7 @@ class Dial {
   bool secure();
   bool greet();
   bool send();
+  bool lose(Step sent);
   bool hear();
   bool fail(std::string sentence, bool is_rejection = false);
 

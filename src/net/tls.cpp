@@ -23,12 +23,23 @@ namespace {
 // Bytes of one record of TLS.
 constexpr std::size_t record_max = std::size_t{16} << 10U;
 
-// What OpenSSL noted on this thread last, and forgets.
+// What OpenSSL noted on this thread last, and forgets. Where the system refused something first,
+// that is what it is about.
 std::string last_error() {
-  const unsigned long code = ERR_peek_last_error();
-  const char* const reason = ERR_reason_error_string(code);
+  const unsigned long first = ERR_peek_error();
+  const unsigned long last = ERR_peek_last_error();
   ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(first)) return describe(ERR_GET_REASON(first));
+  const char* const reason = ERR_reason_error_string(last);
   return reason != nullptr ? reason : "unknown error";
+}
+
+// Whether the other side has refused what we showed.
+bool is_about_ours(unsigned long code) noexcept {
+  const int reason = ERR_GET_REASON(code);
+  return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+         (reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED ||
+          reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA || reason == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE);
 }
 
 bool is_address(const std::string& name) {
@@ -155,7 +166,9 @@ class TlsStream final : public Stream {
 
   std::string why_rejected() const {
     const long verdict = SSL_get_verify_result(ssl_);
+    const bool ours = is_about_ours(ERR_peek_last_error());
     std::string why = "TLS: " + last_error();
+    if (ours) return why + "; `certificate_file` says what certificate is shown";
     if (verdict == X509_V_OK) return why;
     why += std::string(": ") + X509_verify_cert_error_string(verdict);
     const bool is_name =

@@ -448,7 +448,10 @@ TEST_P(Redis, ShowsACertificateOfItsOwn) {
   options.host = "localhost";
   options.tls = true;
   options.ca_file = server->ca();
-  EXPECT_THROW(connect(options)->check(), dcache::Error);
+  for (int i = 0; i < 20; ++i) {  // Each is another race with a server that says so, and goes.
+    const std::string why = message_of<ConfigError>([&] { connect(options)->check(); });
+    EXPECT_TRUE(contains(why, "certificate_file")) << why;
+  }
   options.certificate_file = server->client_certificate();
   options.key_file = server->client_key();
   connect(options)->check();

@@ -198,6 +198,7 @@ TEST_F(Tls, FilesThatCannotBeUsedAreErrorsAtOnce) {
   } catch (const ConfigError& error) {
     EXPECT_NE(std::string(error.what()).find("ca_file"), std::string::npos);
     EXPECT_NE(std::string(error.what()).find("none.pem"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("No such file"), std::string::npos) << error.what();
   }
 }
 
