@@ -290,9 +290,40 @@ TEST_P(RedisExchange, SaysThatAFullStoreRefusesAWriteAndEndsTheLease) {
   EXPECT_EQ(server().ask({"EXISTS", "a:{b}", "a:{b}:l"}), "0");
 }
 
+TEST_P(RedisExchange, TakesNoForeignReplyForALease) {
+  for (const std::string_view reply :
+       {":1\r\n", "*0\r\n", "*1\r\n$1\r\nx\r\n", "%1\r\n+a\r\n+b\r\n", "+OK\r\n", "_\r\n"}) {
+    for (const Verb verb : {Verb::lease, Verb::watch}) {
+      Terms terms("redis", 10s);
+      std::vector<Item> items(1);
+      items[0].key = "a:b";
+      const auto op = dcache::engine::make_ref<Op>(verb, std::move(items),
+                                                   std::chrono::steady_clock::now() + 10s);
+      Exchange exchange(op, terms);
+      exchange.write();
+      dcache::resp::Parser parser;
+      std::string_view bytes = reply;
+      ASSERT_EQ(parser.read(bytes), dcache::resp::Parser::State::whole);
+      EXPECT_TRUE(exchange.take(parser.reply()));
+      exchange.finish();
+      EXPECT_EQ(op->trouble(), "redis: it answers a script with something else") << reply;
+      EXPECT_TRUE(terms.leases.empty());
+    }
+  }
+}
+
+TEST_P(RedisExchange, SaysThatItDoesNotFollowACluster) {
+  EXPECT_EQ(dcache::redis::trouble_of("MOVED 3999 127.0.0.1:6381"),
+            "it is part of a cluster, which is not supported yet: MOVED 3999 127.0.0.1:6381");
+}
+
 TEST_P(RedisExchange, RepeatsNothingThatItSentInAnError) {
   EXPECT_EQ(dcache::redis::trouble_of(
                 "ERR unknown command `HELLO`, with args beginning with: `3` `secret`"),
+            "it does not know the command HELLO");
+  EXPECT_EQ(dcache::redis::trouble_of("ERR unknown command `secret`, with args"),
+            "it does not know a command of ours");
+  EXPECT_EQ(dcache::redis::trouble_of("ERR unknown command HELLO, with args `SECRET`"),
             "it does not know a command of ours");
   EXPECT_EQ(dcache::redis::trouble_of("OOM command not allowed\n"), "OOM command not allowed?");
 }

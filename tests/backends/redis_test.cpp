@@ -385,6 +385,11 @@ TEST_P(Redis, RefusesAWrongPasswordWithoutSayingIt) {
   EXPECT_TRUE(
       contains(message_of<ConfigError>([&] { connect(options)->check(); }), "wants a password"));
 
+  const auto old = serve({.lines = {"requirepass right-secret", "rename-command HELLO \"\""}});
+  EXPECT_TRUE(
+      contains(message_of<ConfigError>([&] { connect(*old)->check(); }), "wants a password"))
+      << "and so does one without RESP3";
+
   std::string told;
   CacheOptions cache;
   cache.on_trouble = [&](const std::string& tier, const std::string& trouble) {

@@ -192,7 +192,7 @@ void Exchange::take_item(Item& item, resp::Reply& reply) {
       item.reply = Reply::done;
       return;
     case Verb::watch:
-      item.token = token_of(reply.text());
+      take_token(item, reply.text());
       item.reply = Reply::done;
       return;
     case Verb::lease:
@@ -205,15 +205,22 @@ void Exchange::take_item(Item& item, resp::Reply& reply) {
   }
 }
 
+// What is none comes from something else than Redis. It must not be taken for a lease: who waits
+// for that one waits in vain.
+void Exchange::take_token(Item& item, std::string_view text) {
+  item.token = token_of(text);
+  if (item.token == 0) trouble_ = terms_.name + ": it answers a script with something else";
+}
+
 void Exchange::take_lease(Item& item, resp::Reply& reply) {
   if (reply.kind() == Kind::bulk) {
     item.reply = Reply::found;
     item.value = reply.take_text();
     return;
   }
+  take_token(item, reply.text(reply.nodes().back()));
   item.reply = reply.kind() == Kind::simple ? Reply::done : Reply::busy;
-  item.token = token_of(reply.text(reply.nodes().back()));
-  if (item.reply == Reply::busy) return;
+  if (item.reply == Reply::busy || item.token == 0) return;
   terms_.leases.add(item.key, item.token, std::chrono::steady_clock::now());
 }
 
@@ -279,13 +286,34 @@ std::string renewal(const std::vector<HeldLeases::Due>& due, Terms& terms) {
   return std::move(out.head);
 }
 
+namespace {
+
+// The command that it does not know, which it names between quotes. What follows repeats what it
+// was sent, which may be a password: nothing of that is told.
+std::string unknown_of(std::string_view error) {
+  constexpr std::string_view head = "ERR unknown command ", quotes = "'`",
+                             capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  constexpr std::size_t longest = 16;
+  error.remove_prefix(std::min(error.size(), head.size()));
+  if (error.empty() || quotes.find(error.front()) == std::string_view::npos) error = {};
+  const std::string_view rest = error.substr(std::min<std::size_t>(1, error.size()));
+  const std::string_view name = rest.substr(0, rest.find_first_of(quotes));
+  const bool is_name = !name.empty() && name.size() <= longest &&
+                       name.find_first_not_of(capitals) == std::string_view::npos;
+  return is_name ? "the command " + std::string(name) : "a command of ours";
+}
+
+}  // namespace
+
 std::string trouble_of(std::string_view error) {
   constexpr std::size_t longest = 200;
-  // It would repeat what it was sent.
-  if (error.starts_with("ERR unknown")) return "it does not know a command of ours";
-  std::string text(error.substr(0, longest));
-  for (char& letter : text) {
-    if (letter < ' ' || letter > '~') letter = '?';
+  if (error.starts_with("ERR unknown")) return "it does not know " + unknown_of(error);
+  std::string text;
+  for (const std::string_view code : {"MOVED ", "ASK ", "CLUSTERDOWN", "CROSSSLOT"}) {
+    if (error.starts_with(code)) text = "it is part of a cluster, which is not supported yet: ";
+  }
+  for (const char letter : error.substr(0, longest)) {
+    text += letter < ' ' || letter > '~' ? '?' : letter;
   }
   return text;
 }

@@ -66,6 +66,7 @@ class Exchange {
   void drop_leases();
   void write_item(Message& out, engine::Item& item, bool with_text) const;
   void take_item(engine::Item& item, resp::Reply& reply);
+  void take_token(engine::Item& item, std::string_view text);
   void take_lease(engine::Item& item, resp::Reply& reply);
   void take_error(engine::Item& item, std::string_view text);
 

@@ -99,6 +99,9 @@ Session::Greeting Session::take(const resp::Reply& reply, std::string& say) {
       protocol_.tells_changes_.store(!failed, std::memory_order_relaxed);
       return Greeting::more;
     case Said::courtesy:
+      if (failed && protocol_.login_.password.empty() && reply.text().starts_with("NOAUTH")) {
+        return fail(reply.text(), say);
+      }
       if (old_) protocol_.tells_changes_.store(false, std::memory_order_relaxed);
       return Greeting::more;
   }
