@@ -188,6 +188,7 @@ def test_a_unix_socket_does(server):
         {"db": True}, {"timeout": 0}, {"timeout": "soon"}, {"lease": 0.001}, {"password": b"x"},
         {"username": "alone"}, {"key_file": "alone"}, {"path": 7}, {"host": "a\0b"},
         {"host": "cache:7000"}, {"host": "a b"}, {"host": "a\nb"}, {"password": "secret\ud800"},
+        {"ca_file": "/ca.pem"}, {"certificate_file": "/a", "key_file": "/b"}, {"server_name": "a"},
         {"host": "redis://app:secret@cache:7000/3"}, {"host": "app:secret@cache"},
     ],
 )  # fmt: skip

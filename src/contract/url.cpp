@@ -54,6 +54,12 @@ void refuse_torn_login(std::string_view scheme, std::string_view authority,
                     "these as %2F and %3F, and a '@' of a path or an option as %40");
 }
 
+void refuse_authority(const Url& url, const std::string& why) {
+  throw ConfigError("dcache: the URL \"" + url.scheme + "://...\" " + why + "; expected " +
+                    url.scheme + "://user:password@host:port");
+}
+
+// What is shown nowhere may be of a password whose host was forgotten.
 void parse_authority(std::string_view text, Url& url) {
   const std::size_t at = text.rfind('@');
   if (at != std::string_view::npos) {
@@ -63,12 +69,18 @@ void parse_authority(std::string_view text, Url& url) {
     text.remove_prefix(at + 1);
   }
   if (text.starts_with('[')) {  // IPv6.
-    text.remove_prefix(1);
-    url.host = take_until(text, ']');
-    if (text.starts_with(':')) text.remove_prefix(1);
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos) refuse_authority(url, "has a '[' without its ']'");
+    url.host = text.substr(1, end - 1);
+    text.remove_prefix(end + 1);
+    if (!text.empty() && text.front() != ':') refuse_authority(url, "has something after its ']'");
+    if (!text.empty()) text.remove_prefix(1);
   } else {
     url.host = unescaped(take_until(text, ':'));
   }
+  const bool is_port = std::all_of(text.begin(), text.end(),
+                                   [](char digit) { return digit >= '0' && digit <= '9'; });
+  if (!is_port) refuse_authority(url, "has a port that is no number");
   url.port = text;
 }
 

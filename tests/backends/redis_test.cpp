@@ -478,13 +478,30 @@ TEST_P(Redis, IsOpenedByUrl) {
 }
 
 TEST(RedisOptions, ThatCanNeverWorkAreRefusedAtOnce) {
-  for (const char* const url :
-       {"redis://localhost:port", "redis://localhost:99999", "redis://localhost/first",
-        "redis://localhost?retries=3", "redis+unix:", "redis+unix://host/path",
-        "redis://localhost?timeout=0", "redis://localhost?lease=1ms", "redis://user@localhost",
-        "redis://localhost?certificate_file=a", "redis://localhost?verify=perhaps"}) {
+  for (const char* const url : {"redis://localhost:port",
+                                "redis://localhost:99999",
+                                "redis://localhost/first",
+                                "redis://localhost?retries=3",
+                                "redis+unix:",
+                                "redis+unix://host/path",
+                                "redis://localhost?timeout=0",
+                                "redis://localhost?lease=1ms",
+                                "redis://user@localhost",
+                                "redis://localhost?certificate_file=a",
+                                "redis://localhost?verify=perhaps",
+                                "redis://localhost/1?db=2",
+                                "redis://localhost?lease=3s&lease=4s",
+                                "redis://localhost?timeout=",
+                                "redis://[::1",
+                                "redis://[::1]6379",
+                                "redis://localhost#x",
+                                "redis://cache1,cache2",
+                                "redis://localhost?ca_file=ca.pem",
+                                "redis://localhost?server_name=cache"}) {
     EXPECT_THROW(open_backend(url), ConfigError) << url;
   }
+  EXPECT_FALSE(contains(message_of<ConfigError>([] { open_backend("redis://:secret"); }), "secret"))
+      << "its host is missing";
   EXPECT_FALSE(contains(
       message_of<ConfigError>([] { open_backend("redis://:secret@localhost:99999"); }), "secret"));
 }

@@ -34,7 +34,12 @@ std::shared_ptr<engine::Backend> open_url(engine::Url url) {
     if (!url.port.empty()) {
       options.port = static_cast<std::uint16_t>(url.number("port", url.port, 65'535));
     }
-    db = url.take("db", url.path.size() > 1 ? url.path.substr(1) : "0");
+    const std::string in_path = url.path.size() > 1 ? url.path.substr(1) : "";
+    if (!in_path.empty() && url.options.contains("db")) {
+      throw ConfigError("dcache: " + url.text() +
+                        " has a database in its path and another one in db=; expected one of them");
+    }
+    db = url.take("db", in_path.empty() ? "0" : in_path);
   }
   options.db = static_cast<unsigned>(url.number("database", db, 1'000'000));
   options.timeout = url.take_duration("timeout", options.timeout);
