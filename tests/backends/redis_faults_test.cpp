@@ -219,6 +219,19 @@ TEST_F(RedisFaults, FullStore) {
   EXPECT_TRUE(recovers());
 }
 
+// After a failover the old server may go on as a replica of the new one.
+TEST_F(RedisFaults, AServerThatBecomesAReplica) {
+  call_through([&] {
+    server_.ask({"FLUSHALL"});
+    server_.ask({"REPLICAOF", "127.0.0.1", "1"});
+    std::this_thread::sleep_for(300ms);
+    server_.ask({"REPLICAOF", "NO", "ONE"});
+  });
+  EXPECT_GT(f_.far_stats()[0].failures, 0U);
+  EXPECT_STREQ(f_.far_stats()[0].breaker, "closed") << "it can be read";
+  EXPECT_TRUE(recovers());
+}
+
 TEST_F(RedisLogins, AWrongPassword) {
   call_through([&] {
     std::this_thread::sleep_for(100ms);
