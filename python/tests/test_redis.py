@@ -2,6 +2,7 @@
 """Redis and Valkey from Python: real servers, and what goes wrong with them."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import pathlib
@@ -71,6 +72,12 @@ def comes_true(condition):
     return True
 
 
+def acl_of_the_page():
+    page = (ROOT / "docs" / "backends" / "redis.md").read_text()
+    (line,) = [line for line in page.splitlines() if line.startswith("user dcache on ")]
+    return line
+
+
 def far(f):
     return f.stats()["tiers"][-1]
 
@@ -108,8 +115,7 @@ def test_it_does_what_every_backend_has_to(server):
 
 
 def test_it_needs_no_more_than_the_page_says(own):
-    page = (ROOT / "docs" / "backends" / "redis.md").read_text()
-    (line,) = [line for line in page.splitlines() if line.startswith("user dcache on ")]
+    line = acl_of_the_page()
     server = own(lines=[line, line.replace("dcache", "suite").replace("~shop:*", "~*")])
     check_backend(lambda: connect(server, username="suite", password="secret", db=1))
 
@@ -130,6 +136,68 @@ def test_it_needs_no_more_than_the_page_says(own):
 
     assert g(1) == 1
     assert far(g)["failures"] > 0
+
+
+def is_asked_for(right, server):
+    """Whether a function does anything that it may not do without."""
+
+    def make(body):
+        backend = connect(server, username="dcache", password="secret", db=1)
+        return backend, dcache(backend, namespace="shop", name="needed")(body)
+
+    def slow(n):
+        computing.set()
+        go_on.wait(20)
+        return n
+
+    backend, f = make(lambda n: n)
+    assert f(0) == 0
+    for verb in (lambda: f.invalidate(0), backend.check):
+        with contextlib.suppress(TierError, ConfigError):
+            verb()
+    computing, go_on = threading.Event(), threading.Event()
+    both = [threading.Thread(target=each, args=(1,)) for each in (make(slow)[1], f)]
+    both[0].start()
+    assert computing.wait(20)
+    both[1].start()  # Some rights are for who waits.
+    asked_for = comes_true(lambda: right.encode() in server.ask("ACL", "LOG"))
+    go_on.set()
+    for thread in both:
+        thread.join()
+    return asked_for
+
+
+def test_it_needs_all_that_the_page_says(own):
+    server = own(lines=[acl_of_the_page()])
+    for right in acl_of_the_page().split("-@all ~shop:* +")[1].split(" +"):
+        server.ask("FLUSHALL")
+        server.ask("SCRIPT", "FLUSH")
+        server.ask("ACL", "SETUSER", "dcache", f"-{right}")
+        server.ask("ACL", "LOG", "RESET")
+        assert is_asked_for(right, server), f"{right} is not needed"
+        server.ask("ACL", "SETUSER", "dcache", f"+{right}")
+
+
+def test_it_falls_back_to_resp2(own):
+    old = own(lines=['rename-command HELLO ""', "requirepass secret"])
+    check_backend(lambda: connect(old, password="secret", db=1))
+    computing = threading.Event()
+
+    def make(body):
+        return dcache(connect(old, username="default", password="secret"), name="old")(body)
+
+    def slow(n):
+        computing.set()
+        time.sleep(0.3)
+        return n
+
+    leader = threading.Thread(target=make(slow), args=(1,))
+    leader.start()
+    assert computing.wait(20)
+    waiter = make(lambda n: 1 / 0)
+    assert waiter(1) == 1  # It polls: nobody tells of changes.
+    leader.join()
+    assert far(waiter)["failures"] == 0
 
 
 def test_a_wrong_password_is_said_by_nobody(own, caplog):
