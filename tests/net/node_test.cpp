@@ -98,14 +98,17 @@ TEST(Node, ABatchOfRepliesEndsOnce) {
 TEST(Node, LoadMakesTheIoThreadTakeOverAndItGivesBack) {
   Pair pair;
   Node& node = pair.node();
-  testing::run_together(16, [&](int number) {
-    for (int i = 0; i < 200; ++i) {
-      const std::string bytes = std::to_string(number) + ":" + std::to_string(i);
-      const auto request = ask(node, bytes);
-      EXPECT_EQ(request->reply, bytes) << request->why();
-    }
-  });
-  EXPECT_GE(pair.node().stats().takeovers, 1U);
+  // Threads that happen to run one after the other are no load.
+  EXPECT_TRUE(eventually([&] {
+    testing::run_together(16, [&](int number) {
+      for (int i = 0; i < 200; ++i) {
+        const std::string bytes = std::to_string(number) + ":" + std::to_string(i);
+        const auto request = ask(node, bytes);
+        EXPECT_EQ(request->reply, bytes) << request->why();
+      }
+    });
+    return pair.node().stats().takeovers > 0;
+  }));
   EXPECT_TRUE(
       eventually([&] { return pair.node().stats().give_backs == pair.node().stats().takeovers; }));
   const auto before = pair.node().stats().takeovers;
