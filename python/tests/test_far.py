@@ -452,7 +452,7 @@ def test_explain_names_every_tier_those_that_are_not_asked_too():
     hanging.released.set()
     said = f.explain(1).splitlines()
     assert said[2].startswith("  python:Store: not asked: it is not read (")
-    assert said[3].startswith("  python:Hanging: left alone: it did not answer lately (")
+    assert said[3].startswith("  python:Hanging: left alone after it failed: all 4 of its threads")
     for line in said[2:4]:  # As long as it took, which was no time.
         assert line.endswith(" us)")
 
@@ -766,7 +766,7 @@ def test_explain_says_why_a_tier_is_left_alone():
     for n in range(10):
         f(n)
     tier = f.explain(11).splitlines()[2]
-    assert "left alone after it failed: python:Down: OSError: connection refused" in tier
+    assert "python:Down: left alone after it failed: OSError: connection refused" in tier
     assert tier.endswith(" us)")  # It was not asked: that took no time.
 
 

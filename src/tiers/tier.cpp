@@ -52,17 +52,18 @@ bool Tier::settle(const Op& op, const ChainOptions& chain, SteadyMoment now) {
   } else {
     breaker_.failed(now);
   }
-  const std::string why = completed ? op.trouble() : name + " did not answer in time";
+  const std::string why = completed ? op.trouble() : name + ": no answer in time";
   remember(why);
   tell(why, chain);
   return false;
 }
 
-void Tier::remember(const std::string& why) noexcept {
-  const bool named = why.starts_with(name);
+void Tier::remember(std::string_view why) noexcept {
   std::shared_ptr<const std::string> trouble;
   try {
-    trouble = std::make_shared<const std::string>(named ? why : name + ": " + why);
+    const std::string named = name + ": ";
+    if (why.starts_with(named)) why.remove_prefix(named.size());
+    trouble = std::make_shared<const std::string>(why);
   } catch (const std::bad_alloc&) {
     return;  // Then the one before is told.
   }
@@ -76,7 +77,7 @@ std::string Tier::last_trouble() const {
     const std::lock_guard lock(lock_);
     trouble = last_trouble_;
   }
-  return trouble ? *trouble : name;
+  return trouble ? *trouble : "";
 }
 
 void Tier::tell(const std::string& why, const ChainOptions& chain) {

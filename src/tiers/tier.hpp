@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "dcache/engine/backend.hpp"
 #include "dcache/engine/lock.hpp"
@@ -47,7 +48,7 @@ class Tier {
   /// answered. Throws ConfigError if it can never work.
   bool settle(const Op& op, const ChainOptions& chain, SteadyMoment now);
   TierStats stats() const;
-  /// Why it failed last, for a message; its name is in it. Nothing but its name: it has not.
+  /// Why it failed last, for a message that names it. Empty: it has not.
   std::string last_trouble() const;
 
   const TierOptions options;
@@ -59,7 +60,7 @@ class Tier {
   Meter meter;
 
  private:
-  void remember(const std::string& why) noexcept;
+  void remember(std::string_view why) noexcept;
   void tell(const std::string& why, const ChainOptions& chain);
 
   Breaker breaker_;
@@ -70,7 +71,8 @@ class Tier {
 
 /// To a list for a message: a tier that was not reached, and why.
 inline void add_missed(std::string& missed, const Tier& tier) {
-  missed += (missed.empty() ? "" : ", ") + tier.last_trouble();
+  const std::string why = tier.last_trouble();
+  missed += (missed.empty() ? "" : ", ") + tier.name + (why.empty() ? "" : ": " + why);
 }
 
 }  // namespace dcache::engine
