@@ -193,10 +193,28 @@ def end(processes, folder):
     """They keep nothing: there is nothing to end in order."""
     for process in processes:
         try:
-            os.kill(process, signal.SIGKILL)
+            if is_of(process, folder):
+                os.kill(process, signal.SIGKILL)
         except ProcessLookupError:
             continue
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_of(process, folder):
+    """Each of the servers names its folder; a number may be another program's by now."""
+    try:
+        return os.fsencode(folder) in pathlib.Path(f"/proc/{process}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+def end_earlier(file):
+    """What the file tells of, and the file."""
+    if not file.exists():
+        return
+    said = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    end(map(int, said["processes"].split()), said["folder"])
+    file.unlink()
 
 
 class Cluster(Servers):
@@ -264,15 +282,12 @@ class Cluster(Servers):
 def main(made, command, file):
     """What the command line says, for servers of this class."""
     file = pathlib.Path(file)
+    end_earlier(file)  # Those of a run that was interrupted, too.
     if command == "start":
         servers = made()
         servers.start()
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{name}={value}\n" for name, value in servers.described().items()))
-    elif command == "stop" and file.exists():
-        said = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        end(map(int, said["processes"].split()), said["folder"])
-        file.unlink()
 
 
 if __name__ == "__main__":
