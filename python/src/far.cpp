@@ -120,7 +120,7 @@ engine::RecordFault FarFlight::take(const engine::Record& record, engine::WallTi
       const auto& ahead = options.freshness.refresh_ahead;
       // With `wait` set a stale result is served at once, and refreshed in the background.
       const bool fresh = record.times.fresh_at(now);
-      const bool serves = fresh || (keeps && options.wait && options.keeps);
+      const bool serves = fresh || (keeps && options.wait);
       if (serves && !fresh) ++function_.count().stale;
       refresh_due_ = serves && (!fresh || now >= engine::refresh_time(record.times, ahead));
       (serves ? found_ : stale_) = std::move(value);

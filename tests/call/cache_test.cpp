@@ -202,6 +202,25 @@ TEST(Cache, GivesStaleResultsOnlyWhenNoneCanBeHad) {
   EXPECT_THROW(f(1), std::runtime_error);
 }
 
+TEST(Cache, ServesAStaleResultAtOnceWithWaitAlsoOfAFarTierAlone) {
+  const Folder folder;
+  dcache::ManualClock clock;
+  std::atomic<int> runs{0};
+  const auto body = [&runs](int) { return ++runs; };
+  const dcache::CacheOptions options{.clock = &clock};
+  for (const auto& tiers :
+       {std::vector<dcache::CacheTier>{"memory:", url(folder)}, {url(folder)}}) {
+    const auto f =
+        Cache(tiers, options)
+            .memoize("f", body, {.ttl = 10s, .stale_for = 1h, .wait = 0s, .clock = &clock});
+    const int before = f(1);
+    clock.advance(11s);
+    EXPECT_EQ(f(1), before);
+    for (int tries = 0; tries < 2000 && f(1) == before; ++tries) std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(f(1), before + 1);
+  }
+}
+
 TEST(Cache, NeverExtendsALifeByBackFilling) {
   const Folder folder;
   dcache::ManualClock clock;

@@ -82,7 +82,7 @@ FarCall::Look Memo<R, P...>::look_for(const View& view, std::uint64_t hash, Flow
     }
     // With `wait` set a stale result is served at once, and refreshed in the background.
     const bool fresh = record.times.fresh_at(now);
-    const bool serves = fresh || (options_.wait && keeps_near_);
+    const bool serves = fresh || options_.wait;
     if (serves && !fresh) counts_.count(stale);
     flown.refresh_due =
         serves && (!fresh || now >= refresh_time(record.times, freshness_.refresh_ahead));
