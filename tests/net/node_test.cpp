@@ -201,7 +201,7 @@ TEST(Node, AThreadThatBlocksReadsForAnEventLoopAsWell) {
 
 TEST(Node, WhatAnEventLoopGivesUpIsLookedAfterByTheIoThread) {
   Pair pair;
-  pair.options.patience = 50ms;
+  pair.options.patience = 500ms;
   ask(pair.node(), "connects");
   Looping loop(pair.node());
   pair.server->freeze(true);
