@@ -36,7 +36,7 @@ bench: ## Measure against the rivals; TRACES=DIR adds traces
 	@python3 bench/decorators.py $(PYTHONS)
 	@python3 bench/far.py
 	@python3 bench/redis.py
-	@python3 bench/s3.py
+	@python3 bench/s3.py --rounds 11
 
 bench-python: ## Measure only @dcache; PYTHONS="python3 python3.13" names more interpreters
 	@tools/setup demo
@@ -58,7 +58,7 @@ bench-s3: ## Measure S3 only, on a server of its own
 	@tools/setup bench
 	@cmake --preset release -DDCACHE_BUILD_TESTS=OFF -DDCACHE_BUILD_BENCH=ON
 	@cmake --build --preset release -j $(JOBS) --target bench_s3
-	@python3 bench/s3.py
+	@python3 bench/s3.py --rounds 11
 
 lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@tools/setup lint

@@ -76,8 +76,9 @@ Object running_loop() {
   if (known_loop != nullptr) return Object::shared(known_loop);
   static PyObject* get = nullptr;
   if (get == nullptr) {
+    static PyObject* const name = PyUnicode_InternFromString("_asyncio");
     PyObject* const modules = PyImport_GetModuleDict();  // Borrowed.
-    PyObject* const module = PyDict_GetItemString(modules, "_asyncio");
+    PyObject* const module = PyDict_GetItemWithError(modules, name);
     if (module == nullptr) return Object();
     get = PyObject_GetAttrString(module, "_get_running_loop");
     if (get == nullptr) throw Raised();
