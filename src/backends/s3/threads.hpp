@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// The threads of all HTTP clients of a process, and who is within libcurl at this moment.
 ///
-/// OpenSSL takes itself apart at exit: by then no thread may be within libcurl. So at exit all are
-/// told to leave, and waited for, for 100 ms. No operation ends by that: whoever was woken then
-/// would go on in a process that is not there any more, an interpreter's that has ended for one.
+/// Where somebody else has started OpenSSL before us, Python's `ssl` for one, it takes itself apart
+/// at exit: by then no thread may be within libcurl. So at exit all are told to leave, and waited
+/// for, for 100 ms. No operation ends by that: whoever was woken then would go on in a process that
+/// is not there any more, an interpreter's that has ended for one.
 #pragma once
 
 #include <functional>
