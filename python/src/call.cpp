@@ -24,37 +24,40 @@ PyObject* Call::run() const {
 
 // Containers go by what is in them; what has no canonical form by its own hash and `==`.
 Arguments Call::by_content(const Arguments& arguments) {
+  Substitutes& substitutes = binding_->substitutes;
   const Py_ssize_t weak_at = arguments.weak_at();
   for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
     if (i == weak_at || !keyed_by_content(Py_TYPE(arguments[i]))) continue;
     Object key = canonical_key(arguments[i]);
     if (!key) continue;
-    if (substitutes_.empty()) substitutes_.take(arguments);
-    substitutes_.replace(i, std::move(key));
+    if (substitutes.empty()) substitutes.take(arguments);
+    substitutes.replace(i, std::move(key));
   }
-  return substitutes_.empty() ? arguments : substitutes_.arguments(weak_at);
+  return substitutes.empty() ? arguments : substitutes.arguments(weak_at);
 }
 
 Question Call::ask(Function& function) {
   const Options& options = function.options();
-  function.signature().bind(args_, count_, names_, bound_);
-  const Arguments bound = options.key ? ask_key(function) : bound_.arguments(function.is_method());
+  Bound& spelled = binding_.emplace().bound;
+  function.signature().bind(args_, count_, names_, spelled);
+  const Arguments bound = options.key ? ask_key(function) : spelled.arguments(function.is_method());
   const Arguments arguments = options.typing == Typing::exact ? by_content(bound) : bound;
   return Question(arguments, function.hash(arguments, Contents::replaced).value(), options.typing);
 }
 
 // What the user's function of the bound arguments says.
 Arguments Call::ask_key(Function& function) {
+  Binding& binding = *binding_;
   std::vector<PyObject*> args;
-  const Object names = function.signature().spell(bound_, args);
+  const Object names = function.signature().spell(binding.bound, args);
   const Py_ssize_t by_name = names ? PyTuple_GET_SIZE(names.get()) : 0;
   const auto positional = static_cast<std::size_t>(std::ssize(args) - by_name);
-  made_ = Object::checked(
+  binding.made = Object::checked(
       PyObject_Vectorcall(function.options().key.get(), args.data(), positional, names.get()));
-  PyObject* const items[] = {function.prefix().get(), made_.get()};
+  PyObject* const items[] = {function.prefix().get(), binding.made.get()};
   const bool prefixed = items[0] != nullptr;
-  substitutes_.take(Arguments(prefixed ? items : items + 1, prefixed ? 2 : 1));
-  return substitutes_.arguments(Arguments::none);
+  binding.substitutes.take(Arguments(prefixed ? items : items + 1, prefixed ? 2 : 1));
+  return binding.substitutes.arguments(Arguments::none);
 }
 
 Spelling::Spelling(PyObject* const* args, Py_ssize_t count, PyObject* names)

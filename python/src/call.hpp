@@ -2,6 +2,7 @@
 /// One call of a function: as it was spelled, for the body, and as it is keyed.
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -69,14 +70,23 @@ class Call {
   PyObject* const* args() const noexcept { return args_; }
   Py_ssize_t count() const noexcept { return count_; }
   PyObject* names() const noexcept { return names_; }
-  /// What the user's `key` made of it, containers as they are; or none.
-  const Object& made() const noexcept { return made_; }
+  /// What the user's `key` made of it, containers as they are; or none. REQUIRES: it was bound
+  /// here.
+  const Object& made() const noexcept { return binding_->made; }
   /// What it is keyed by, as an object to keep. Throws `Raised`.
   Object make_key() const;
   /// Runs the body; null: it raised.
   PyObject* run() const;
 
  private:
+  // What it takes to bind and to replace arguments: most calls that come here are bound as they are
+  // spelled, and need none.
+  struct Binding {
+    Bound bound;
+    Substitutes substitutes;
+    Object made;  // By the user's `key`.
+  };
+
   Question ask(Function& function);
   Arguments ask_key(Function& function);
   Arguments by_content(const Arguments& arguments);
@@ -85,9 +95,7 @@ class Call {
   PyObject* const* args_;
   Py_ssize_t count_;
   PyObject* names_;
-  Bound bound_;
-  Substitutes substitutes_;
-  Object made_;  // By the user's `key`.
+  std::optional<Binding> binding_;
   Question question_;
 };
 

@@ -9,6 +9,7 @@
 #include "canonical.hpp"
 #include "errors.hpp"
 #include "failure.hpp"
+#include "guarded.hpp"
 #include "mode.hpp"
 
 namespace dcache::python {
@@ -32,6 +33,7 @@ Function::Function(PyObject* self, Object wrapped, Options options)
       simple_(options_.gives_as_stored()),
       plain_(!options_.key),
       quick_(plain_ && simple_),
+      keeps_for_good_(options_.keeps_for_good()),
       signature_(wrapped_.get(), options_.raw, options_.ignore.get(), prefix_),
       instances_(
           self, [this](PyObject* key) { table_->about_to_leave(key); },
@@ -69,17 +71,24 @@ void Function::raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const
   raise_unkeyable(wrapped_.get(), parameter, argument, culprit ? culprit.get() : argument, far);
 }
 
-Object Function::call(PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  if (mode_may_differ) [[unlikely]]
-    return call_in_mode(args, count, names);
-  return look(args, count, names, [&](Question* question, Table::Hit& hit) {
-    if (question != nullptr) {
-      return answer(Call(*this, args, count, names, std::move(*question)), hit);
-    }
-    const Call call(*this, args, count, names);
-    table_->find(call.question(), hit);
-    return answer(call, hit);
+PyObject* Function::call(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  const auto miss = [&](Question* question, Table::Hit& hit) {
+    if (question == nullptr) [[unlikely]]
+      return call_bound(args, count, names);
+    return answer(Call(*this, args, count, names, std::move(*question)), hit);
+  };
+  return guarded([&] {
+    const bool normal = !mode_may_differ;
+    return (normal ? look(args, count, names, miss) : call_in_mode(args, count, names)).release();
   });
+}
+
+// Nobody has looked yet.
+Object Function::call_bound(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  const Call call(*this, args, count, names);
+  Table::Hit hit;
+  table_->find(call.question(), hit);
+  return answer(call, hit);
 }
 
 Object Function::call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject* names) {
@@ -95,16 +104,21 @@ Object Function::call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject*
       return Object::checked(
           PyObject_Vectorcall(wrapped_.get(), args, static_cast<std::size_t>(count), names));
   }
-  const Call call(*this, args, count, names);
-  Table::Hit hit;
-  table_->find(call.question(), hit);
-  return answer(call, hit);
+  return call_bound(args, count, names);
 }
 
 // What the first look, which asks nobody, has or has not found.
-Object Function::answer(const Call& call, Table::Hit& hit) {
+inline Object Function::answer(const Call& call, Table::Hit& hit) {
   if (!hit && call.question().answer()) table_->find_surely(call.question(), hit, false);
-  if (!hit) return compute(call, false, false);
+  if (hit) [[unlikely]]
+    return answer_with(call, hit);
+  if (runs_alone(call.question())) {
+    if (Object result = compute_alone(call)) return result;
+  }
+  return compute(call, false, false);
+}
+
+Object Function::answer_with(const Call& call, Table::Hit& hit) {
   if (!hit.review()) return hit_with(hit.value());
   if (suspect(hit)) {
     if (far_mode().reads) return compute(call, true, false);
@@ -127,9 +141,6 @@ Object Function::compute(const Call& call, bool may_be_stale, bool blind) {
     return result;
   }
   if (solos_.find(question)) return compute_through(call);
-  if (known_to_stay_near() && !may_be_stale && !blind && !question.asked() && runs_quickly()) {
-    if (auto result = compute_alone(call)) return std::move(*result);
-  }
   return compute_together(call, may_be_stale, blind);
 }
 
@@ -181,12 +192,13 @@ Object Function::compute_through(const Call& call) {
   return give(result.get());
 }
 
-// Nothing: others compute it.
-std::optional<Object> Function::compute_alone(const Call& call) {
+// None: others compute it, or nobody may.
+Object Function::compute_alone(const Call& call) {
   const Question& question = call.question();
+  if (solos_.find(question) || question.asked()) return Object();
   may_fly_ = solos_.became_flights() || may_fly_;
   if (may_fly_) {
-    if (flights_.running(question.hash(), question) || question.asked()) return std::nullopt;
+    if (flights_.running(question.hash(), question) || question.asked()) return Object();
     may_fly_ = flights_.size() != 0;
   }
   const std::uint64_t version = table_->version();
@@ -200,7 +212,12 @@ std::optional<Object> Function::compute_alone(const Call& call) {
   if (!result) throw Raised();
   if (!reusable(result.get())) throw Raised();
   const bool absent = version == table_->version();
-  store(call, result.get(), &solo.detached(), absent);
+  if (keeps_for_good_) [[likely]] {
+    table_->store(question, call.make_key(), result.get(), engine::Terms{}, &solo.detached(),
+                  absent);
+  } else {
+    store(call, result.get(), &solo.detached(), absent);
+  }
   if (solo.flight()) return share(solo, call, result, true);
   return give(result.get());
 }

@@ -46,8 +46,8 @@ class Function {
   Function& operator=(const Function&) = delete;
   ~Function();
 
-  /// The vectorcall of a plain function. Throws `Raised`.
-  Object call(PyObject* const* args, Py_ssize_t count, PyObject* names);
+  /// The vectorcall of a plain function. Null: a Python error is set.
+  PyObject* call(PyObject* const* args, Py_ssize_t count, PyObject* names);
 
   // The verbs. What a running flight was computing is detached, except by `peek`.
 
@@ -116,7 +116,7 @@ class Function {
   /// The first look. A fresh hit: the result. Else what `miss` returns: it is passed the question
   /// (null: nobody has looked yet, the arguments are to be bound) and what was found.
   template <class Miss>
-  Object look(PyObject* const* args, Py_ssize_t count, PyObject* names, Miss&& miss) {
+  DCACHE_HOT Object look(PyObject* const* args, Py_ssize_t count, PyObject* names, Miss&& miss) {
     Table::Hit hit;
     if (!plain_) return miss(nullptr, hit);
     Bound bound;
@@ -241,14 +241,19 @@ class Function {
   void raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,
                                 bool far) const noexcept;
   Object call_in_mode(PyObject* const* args, Py_ssize_t count, PyObject* names);
-  Object answer(const Call& call, Table::Hit& hit);
+  Object call_bound(PyObject* const* args, Py_ssize_t count, PyObject* names);
+  DCACHE_HOT Object answer(const Call& call, Table::Hit& hit);
+  Object answer_with(const Call& call, Table::Hit& hit);
   Object compute(const Call& call, bool may_be_stale, bool blind);
   Object compute_together(const Call& call, bool may_be_stale, bool blind);
-  std::optional<Object> compute_alone(const Call& call);
+  Object compute_alone(const Call& call);
   Object compute_through(const Call& call);
   Object glance(const Call& call);
   bool reusable(PyObject* result) const noexcept;
   Object share(Solo& solo, const Call& call, const Object& result, bool stored);
+  bool runs_alone(const Question& question) const noexcept {
+    return options_.coalesces && known_to_stay_near() && !question.asked() && runs_quickly();
+  }
   // Bodies known to be quicker than the hand-over of a call to another thread need neither a flight
   // before somebody wants to join, nor tell contexts that they run: 600 ns of a miss's 900.
   bool runs_quickly() const noexcept {
@@ -275,6 +280,7 @@ class Function {
   const bool simple_;
   const bool plain_;  // Nothing but binding stands between arguments and their hash.
   const bool quick_;  // A hit is known by the identity of the arguments, and given as it is.
+  const bool keeps_for_good_;  // What a body returns, whatever it is, and it has no end.
   bool method_ = false;
   Signature signature_;
   Instances instances_;

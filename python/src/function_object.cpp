@@ -25,19 +25,13 @@ std::unordered_set<PyObject*>& all() {
 PyObject* function_type = nullptr;
 PyObject* method_type = nullptr;  // The same for what the interpreter may call unbound.
 
-// Apart, so that the quick way has few registers to save.
-[[gnu::noinline]] PyObject* call_slowly(Function& function, PyObject* const* args, Py_ssize_t count,
-                                        PyObject* names) {
-  return guarded([&] { return function.call(args, count, names).release(); });
-}
-
 PyObject* call(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* names) {
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
   Function& function = function_of(self);
   if (!mode_may_differ) [[likely]] {
     if (PyObject* const found = function.look_again(args, count, names)) return found;
   }
-  return call_slowly(function, args, count, names);
+  return function.call(args, count, names);
 }
 
 PyObject* call_async(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* names) {
@@ -350,7 +344,7 @@ Object do_now(Function& function, Verb verb, PyObject* const* args, Py_ssize_t c
               PyObject* names) {
   switch (verb) {
     case Verb::call:
-      return function.call(args, count, names);
+      return Object::checked(function.call(args, count, names));
     case Verb::invalidate:
       return Object::shared(function.invalidate(args, count, names) ? Py_True : Py_False);
     case Verb::refresh:

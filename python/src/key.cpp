@@ -48,8 +48,7 @@ bool same_number(PyObject* a, PyObject* b) noexcept {
 
 }  // namespace
 
-Object Arguments::keep(std::uint64_t hash, Instances& instances) const {
-  if (count_ == 1 && weak_at_ == none) return Object::shared(begin_[0]);
+Object Arguments::keep_all(std::uint64_t hash, Instances& instances) const {
   Object key = make_key_tuple(begin_, count_, weak_at_);
   if (weak_at_ != none) instances.link(as_key_tuple(key.get()), begin_[weak_at_], hash);
   return key;

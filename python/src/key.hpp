@@ -79,9 +79,14 @@ class Arguments {
   Py_ssize_t weak_at() const noexcept { return weak_at_; }
 
   /// The same as an object to keep. `instances`: of the function.
-  Object keep(std::uint64_t hash, Instances& instances) const;
+  Object keep(std::uint64_t hash, Instances& instances) const {
+    if (count_ == 1 && weak_at_ == none) return Object::shared(begin_[0]);
+    return keep_all(hash, instances);
+  }
 
  private:
+  Object keep_all(std::uint64_t hash, Instances& instances) const;
+
   PyObject* const* begin_;
   Py_ssize_t count_;
   Py_ssize_t weak_at_;

@@ -40,6 +40,10 @@ struct Options {
 
   /// True: a hit is the stored object, nothing more is done with it.
   bool gives_as_stored() const noexcept { return !copies && !cache_errors; }
+  /// True: whatever the body returns is kept, and has no end.
+  bool keeps_for_good() const noexcept {
+    return keeps && !cache_if && !cache_errors && !ttl && !ttl_of;
+  }
 
   /// Calls `visit(object)` for every object that the user gave.
   template <class Visit>

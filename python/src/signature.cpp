@@ -137,13 +137,8 @@ int Signature::traverse(visitproc visit, void* arg) const {
   return 0;
 }
 
-void Signature::bind(PyObject* const* args, Py_ssize_t positional, PyObject* names, Bound& bound) {
-  bound.self_ = positional > 0 ? 0 : -1;
-  if (exact(positional, names)) {
-    bound.begin_ = args;
-    bound.count_ = positional;
-    return;
-  }
+void Signature::bind_to_slots(PyObject* const* args, Py_ssize_t positional, PyObject* names,
+                              Bound& bound) {
   check_count(positional);
   const Py_ssize_t keywords = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
   const auto room =

@@ -44,7 +44,12 @@ class Signature {
   Signature(PyObject* function, bool raw, PyObject* ignored, Object prefix);
 
   /// Throws `Raised`: TypeError, worded as the interpreter words it, if the arguments do not fit.
-  void bind(PyObject* const* args, Py_ssize_t positional, PyObject* names, Bound& bound);
+  void bind(PyObject* const* args, Py_ssize_t positional, PyObject* names, Bound& bound) {
+    if (!exact(positional, names)) return bind_to_slots(args, positional, names, bound);
+    bound.self_ = positional > 0 ? 0 : -1;
+    bound.begin_ = args;
+    bound.count_ = positional;
+  }
 
   /// True: the arguments of such a call are bound as they are.
   bool exact(Py_ssize_t positional, PyObject* names) const noexcept {
@@ -86,6 +91,7 @@ class Signature {
   void read_shape(PyObject* shape);
   void add(PyObject* name, Object value);
   void ignore(PyObject* ignored);
+  void bind_to_slots(PyObject* const* args, Py_ssize_t positional, PyObject* names, Bound& bound);
   void check_count(Py_ssize_t positional) const;
   PyObject** place(PyObject* const* args, Py_ssize_t positional, PyObject* names, PyObject** all);
   void fill(PyObject** slots) const;

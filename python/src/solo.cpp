@@ -4,25 +4,8 @@
 #include <utility>
 
 namespace dcache::python {
-namespace {
 
-thread_local constinit Solo* innermost = nullptr;
-
-}  // namespace
-
-Solo::Solo(Solos& solos, Running& flights, const Call& call) noexcept
-    : solos_(solos), flights_(flights), call_(call), outer_(std::exchange(innermost, this)) {
-  solos.drop_those_of_the_parent();
-  next_ = std::exchange(solos.first_, this);
-  if (next_ != nullptr) next_->previous_ = this;
-}
-
-Solo::~Solo() {
-  solos_.drop_those_of_the_parent();
-  innermost = outer_;
-  (previous_ != nullptr ? previous_->next_ : solos_.first_) = next_;
-  if (next_ != nullptr) next_->previous_ = previous_;
-}
+thread_local constinit Solo* Solo::innermost_ = nullptr;
 
 void Solo::become_flight() {
   if (flight_) return;
@@ -43,7 +26,7 @@ void Solo::become_flight() {
 
 engine::Context Solo::context() {
   engine::Context context = context_of_python();
-  for (Solo* solo = innermost; solo != nullptr; solo = solo->outer_) {
+  for (Solo* solo = innermost_; solo != nullptr; solo = solo->outer_) {
     solo->become_flight();
     context = context.with(solo->flight_);
   }
@@ -60,7 +43,7 @@ bool Solos::search(const Question& question) {
       return find(question);  // Python has run: the list may be another.
     }
     solo->become_flight();
-    for (Solo* own = innermost; own != nullptr; own = own->outer_) {
+    for (Solo* own = Solo::innermost_; own != nullptr; own = own->outer_) {
       if (own == solo) return true;
     }
     return false;
@@ -89,7 +72,8 @@ void Solos::drop() noexcept {
   for (Solo* solo = first_; solo != nullptr;) {
     Solo* const next = solo->next_;
     bool own = false;
-    for (Solo* mine = innermost; mine != nullptr; mine = mine->outer_) own = own || mine == solo;
+    for (Solo* mine = Solo::innermost_; mine != nullptr; mine = mine->outer_)
+      own = own || mine == solo;
     if (own) {
       solo->previous_ = nullptr;
       solo->next_ = kept;

@@ -18,40 +18,7 @@
 
 namespace dcache::python {
 
-class Solos;
-
-/// While it lives, the body of this call runs on this thread. REQUIRES: lives on the stack.
-class Solo {
- public:
-  Solo(Solos& solos, Running& flights, const Call& call) noexcept;
-  Solo(const Solo&) = delete;
-  Solo& operator=(const Solo&) = delete;
-  ~Solo();
-
-  /// The flight that others have joined, or none.
-  const engine::Ref<Running::Flown>& flight() const noexcept { return flight_; }
-  /// True: it answers its caller and is stored nowhere.
-  const std::atomic<bool>& detached() const noexcept { return detached_; }
-
-  /// Makes the flight, if that has not happened. Throws `Raised` and std::bad_alloc.
-  void become_flight();
-
-  /// What this thread is inside of, solos (which become flights) and `contextvars` included.
-  /// Throws.
-  static engine::Context context();
-
- private:
-  friend class Solos;
-
-  Solos& solos_;
-  Running& flights_;
-  const Call& call_;
-  Solo* const outer_;  // Of the same thread.
-  Solo* previous_ = nullptr;
-  Solo* next_;
-  std::atomic<bool> detached_{false};
-  engine::Ref<Running::Flown> flight_;
-};
+class Solo;
 
 /// Those of one function. Guarded by the interpreter's lock.
 class Solos {
@@ -80,6 +47,51 @@ class Solos {
   Solo* first_ = nullptr;
   bool became_ = false;
   std::uint32_t generation_ = engine::fork_generation();
+};
+
+/// While it lives, the body of this call runs on this thread. REQUIRES: lives on the stack.
+class Solo {
+ public:
+  Solo(Solos& solos, Running& flights, const Call& call) noexcept
+      : solos_(solos), flights_(flights), call_(call), outer_(std::exchange(innermost_, this)) {
+    solos.drop_those_of_the_parent();
+    next_ = std::exchange(solos.first_, this);
+    if (next_ != nullptr) next_->previous_ = this;
+  }
+  Solo(const Solo&) = delete;
+  Solo& operator=(const Solo&) = delete;
+  ~Solo() {
+    solos_.drop_those_of_the_parent();
+    innermost_ = outer_;
+    (previous_ != nullptr ? previous_->next_ : solos_.first_) = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+  }
+
+  /// The flight that others have joined, or none.
+  const engine::Ref<Running::Flown>& flight() const noexcept { return flight_; }
+  /// True: it answers its caller and is stored nowhere.
+  const std::atomic<bool>& detached() const noexcept { return detached_; }
+
+  /// Makes the flight, if that has not happened. Throws `Raised` and std::bad_alloc.
+  void become_flight();
+
+  /// What this thread is inside of, solos (which become flights) and `contextvars` included.
+  /// Throws.
+  static engine::Context context();
+
+ private:
+  friend class Solos;
+
+  static thread_local constinit Solo* innermost_;
+
+  Solos& solos_;
+  Running& flights_;
+  const Call& call_;
+  Solo* const outer_;  // Of the same thread.
+  Solo* previous_ = nullptr;
+  Solo* next_;
+  std::atomic<bool> detached_{false};
+  engine::Ref<Running::Flown> flight_;
 };
 
 }  // namespace dcache::python

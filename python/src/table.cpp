@@ -75,8 +75,8 @@ void Table::store(const Question& question, Object key, PyObject* result,
   Object kept = Object::shared(result);
   weight_ = weight;
   recent_.forget(key.get());  // What is replaced must not be met by what runs when it goes.
-  const auto stored =
-      near_.store(Key{key.get(), question.hash()}, kept.get(), question.hash(), terms, detached);
+  const auto stored = near_.store(Key{key.get(), question.hash()}, kept.get(), question.hash(),
+                                  terms, detached, absent);
   if (stored == engine::Stored::inserted || stored == engine::Stored::replaced) {
     key.release();  // The table owns them now.
     kept.release();

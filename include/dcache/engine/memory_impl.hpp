@@ -13,6 +13,9 @@ namespace memory_detail {
 inline constexpr std::size_t shard_entries_min = 1024;
 inline constexpr std::size_t shards_default_max = 16;
 inline constexpr std::size_t shards_max = 64;
+/// Up to here an entry's part of the table is mostly in the core's own cache: fetching ahead is
+/// work for nothing.
+inline constexpr std::size_t nearby_entries_max = 8192;
 
 template <class T>
 void require_positive(const char* name, const std::optional<T>& value, const char* advice) {
@@ -90,6 +93,7 @@ void Memory<K, V, H, E>::build(const Options& options) {
   if (options.policy == Policy::adaptive && options.max_entries) {
     rules_.monitor.resize(max_entries);
   }
+  rules_.fetches_ahead = max_entries > memory_detail::nearby_entries_max;
   shard_shift_ = 63U - static_cast<unsigned>(std::bit_width(count) - 1);
   rules_.roster.weight_share = max_weight_.load(std::memory_order_relaxed) / count;
   for (std::size_t i = 0; i < count; ++i) {
@@ -135,7 +139,7 @@ template <class K, class V, class H, class E>
 template <class Source>
 engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t hash,
                                          const engine::Terms& terms,
-                                         const std::atomic<bool>* detached) {
+                                         const std::atomic<bool>* detached, bool absent) {
   Shard& shard = this->shard(hash);
   const bool timed = terms.dies != engine::no_moment || idle_ || shard.timed();
   const engine::Arrival arrival{hash, 0, terms, timed ? this->now() : 0};
@@ -149,7 +153,7 @@ engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t ha
   } else if (weigher_) {
     stored = store_weighed(held_key, held_value, arrival, weight, detached);
   } else {
-    stored = shard.store(std::move(held_key), std::move(held_value), arrival, detached);
+    stored = shard.store(std::move(held_key), std::move(held_value), arrival, detached, absent);
   }
   if (stored == engine::Stored::rejected) rejected_.fetch_add(1, std::memory_order_relaxed);
   return stored;
@@ -177,7 +181,7 @@ engine::Stored Memory<K, V, H, E>::store_weighed(typename Shard::KeyHeld& key,
       make_room(0, 0, hash);
     }
     arrival.weight = static_cast<std::uint32_t>(weight);
-    stored = shard.store(std::move(key), std::move(value), arrival, detached);
+    stored = shard.store(std::move(key), std::move(value), arrival, detached, false);
   } catch (...) {
     give_up();
     throw;

@@ -36,6 +36,8 @@ template <class Key, class Value>
 struct ShardRules {
   RosterOptions roster;
   bool guarded = false;  // Nobody else is in the table: no lock is taken.
+  // The table is larger than what a core has to itself: what a change will touch is fetched ahead.
+  bool fetches_ahead = true;
   Monitor monitor{0};
   std::function<void(const Key&, const Value&, Cause)> on_removal;
   std::atomic<std::uint64_t> weight_used{0};
@@ -183,8 +185,9 @@ class Shard {
   [[gnu::noinline]] void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
+  /// `absent`: there is none, as only the caller of a guarded table can know.
   Stored store(KeyHeld&& key, Held<Value>&& value, const Arrival& arrival,
-               const std::atomic<bool>* detached);
+               const std::atomic<bool>* detached, bool absent);
 
   /// Removes the entry of `view` (with `expired_at`: only if its time had passed by then).
   /// True: there was one.
@@ -286,7 +289,7 @@ class Shard {
   template <class View>
   DCACHE_HOT Match match(const View& view, std::uint64_t hash, const Verdicts* verdicts);
   template <class View, class Use>
-  DCACHE_HOT bool with_match(const View& view, std::uint64_t hash, Use&& use);
+  DCACHE_HOT bool with_match(const View& view, std::uint64_t hash, Use&& use, bool absent = false);
   template <class View, class Use>
   bool with_judged_match(const View& view, std::uint64_t hash, Use& use);
   Look pin(Slot slot);

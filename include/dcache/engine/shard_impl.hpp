@@ -232,14 +232,15 @@ inline typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& vi
   return match;
 }
 
-// Runs `use(slot)` under the lock on the entry of `view`, or on `no_slot`. False: `use` was not
-// called, because equality came to no verdict.
+// Runs `use(slot)` under the lock on the entry of `view`, or on `no_slot` (`absent`: there is
+// none). False: `use` was not called, because equality came to no verdict.
 template <class K, class V, class H, class E>
 template <class View, class Use>
-inline bool Shard<K, V, H, E>::with_match(const View& view, std::uint64_t hash, Use&& use) {
+inline bool Shard<K, V, H, E>::with_match(const View& view, std::uint64_t hash, Use&& use,
+                                          bool absent) {
   if constexpr (quiet_equal<K, E>) {
     const Locked locked(*this);
-    use(match(view, hash, nullptr).slot);
+    use(absent ? no_slot : match(view, hash, nullptr).slot);
     return true;
   } else {
     return with_judged_match(view, hash, use);

@@ -8,11 +8,11 @@ namespace dcache::engine {
 
 template <class K, class V, class H, class E>
 Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, const Arrival& arrival,
-                                const std::atomic<bool>* detached) {
+                                const std::atomic<bool>* detached, bool absent) {
   Stored stored = Stored::rejected;
   Graves graves(*this);
   const auto& view = key.get();
-  with_match(view, arrival.hash, [&](Slot old) DCACHE_HOT_LAMBDA {
+  const auto put = [&](Slot old) DCACHE_HOT_LAMBDA {
     if (detached != nullptr && detached->load(std::memory_order_acquire)) {
       stored = Stored::refused;
       return;
@@ -30,7 +30,8 @@ Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, const Arrival& a
       sweep_some(arrival.now, sweep_batch, steps, old, graves);
     }
     stored = commit(old, key, value, arrival, graves);
-  });
+  };
+  with_match(view, arrival.hash, put, absent);
   return stored;
 }
 
@@ -56,13 +57,13 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
   roster_.set_knobs(rules_.monitor.knobs());
   roster_.begin_change();
   if (old == no_slot) {
-    roster_.expect(arrival.hash);
+    if (rules_.fetches_ahead) roster_.expect(arrival.hash);
     const Slot slot = vacate(graves);
     roster_.prepare(slot, arrival);
     fill(slot);
     roster_.enter(slot, arrival);
     count(inserted_);
-    if (roster_.full()) foresee();
+    if (rules_.fetches_ahead && roster_.full()) foresee();
   } else if constexpr (plain) {
     retire(old, Cause::replaced, graves);
     fill(old);
