@@ -204,8 +204,9 @@ class Memory {
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
   /// `absent`: the table is guarded, and its caller knows that it has no such entry.
   template <class Source>
-  engine::Stored store(Source&& key, Value value, std::uint64_t hash, const engine::Terms& terms,
-                       const std::atomic<bool>* detached, bool absent = false);
+  DCACHE_HOT engine::Stored store(Source&& key, Value value, std::uint64_t hash,
+                                  const engine::Terms& terms, const std::atomic<bool>* detached,
+                                  bool absent = false);
 
   template <class View>
   bool erase(const View& key, std::uint64_t hash) {

@@ -11,16 +11,13 @@ namespace dcache::python {
 Call::Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names)
     : function_(function), args_(args), count_(count), names_(names), question_(ask(function)) {}
 
-Object Call::make_key() const {
-  return question_.arguments().keep(question_.hash(), function_.instances());
-}
-
-PyObject* Call::run() const {
-  return unwound_by_nobody([this] {
-    return PyObject_Vectorcall(function_.wrapped().get(), args_, static_cast<std::size_t>(count_),
-                               names_);
-  });
-}
+Call::Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
+           const Arguments& arguments, std::uint64_t hash)
+    : function_(function),
+      args_(args),
+      count_(count),
+      names_(names),
+      question_(binding_.emplace().question.emplace(arguments, hash, function.options().typing)) {}
 
 // Containers go by what is in them; what has no canonical form by its own hash and `==`.
 Arguments Call::by_content(const Arguments& arguments) {
@@ -36,13 +33,14 @@ Arguments Call::by_content(const Arguments& arguments) {
   return substitutes.empty() ? arguments : substitutes.arguments(weak_at);
 }
 
-Question Call::ask(Function& function) {
+const Question& Call::ask(Function& function) {
   const Options& options = function.options();
   Bound& spelled = binding_.emplace().bound;
   function.signature().bind(args_, count_, names_, spelled);
   const Arguments bound = options.key ? ask_key(function) : spelled.arguments(function.is_method());
   const Arguments arguments = options.typing == Typing::exact ? by_content(bound) : bound;
-  return Question(arguments, function.hash(arguments, Contents::replaced).value(), options.typing);
+  const std::uint64_t hash = function.hash(arguments, Contents::replaced).value();
+  return binding_->question.emplace(arguments, hash, options.typing);
 }
 
 // What the user's function of the bound arguments says.

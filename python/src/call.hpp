@@ -55,14 +55,13 @@ class Call {
  public:
   /// Binds and hashes. Throws `Raised`.
   Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names);
-  /// Of a call that was hashed as it was spelled.
+  /// Of a call that was bound and hashed before. REQUIRES: the question outlives this.
   Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
-       Question&& question)
-      : function_(function),
-        args_(args),
-        count_(count),
-        names_(names),
-        question_(std::move(question)) {}
+       const Question& question) noexcept
+      : function_(function), args_(args), count_(count), names_(names), question_(question) {}
+  /// Of a call that is bound as it is spelled, and of which the hash is known.
+  Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject* names,
+       const Arguments& arguments, std::uint64_t hash);
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -73,21 +72,22 @@ class Call {
   /// What the user's `key` made of it, containers as they are; or none. REQUIRES: it was bound
   /// here.
   const Object& made() const noexcept { return binding_->made; }
-  /// What it is keyed by, as an object to keep. Throws `Raised`.
-  Object make_key() const;
+  /// What it is keyed by, as an object to keep. Throws `Raised`. This and the next are in
+  /// function.hpp.
+  inline Object make_key() const;
   /// Runs the body; null: it raised.
-  PyObject* run() const;
+  inline PyObject* run() const;
 
  private:
-  // What it takes to bind and to replace arguments: most calls that come here are bound as they are
-  // spelled, and need none.
+  // Most calls that come here have been bound and hashed, and need none.
   struct Binding {
     Bound bound;
     Substitutes substitutes;
     Object made;  // By the user's `key`.
+    std::optional<Question> question;
   };
 
-  Question ask(Function& function);
+  const Question& ask(Function& function);
   Arguments ask_key(Function& function);
   Arguments by_content(const Arguments& arguments);
 
@@ -96,7 +96,7 @@ class Call {
   Py_ssize_t count_;
   PyObject* names_;
   std::optional<Binding> binding_;
-  Question question_;
+  const Question& question_;
 };
 
 /// The arguments of a call that outlives the one who made it. Owns them.

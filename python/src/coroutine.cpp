@@ -87,9 +87,10 @@ Object begin_call(Coroutine& self, Object& delegate) {
     delegate = drive("answer", make_miss(function, self.args, self.count, self.names, nullptr));
     return Object();
   }
-  if (PyObject* const found = function.look_again(self.args, self.count, self.names)) [[likely]] {
+  const Recent::Entry* const known = function.recall(self.args, self.count, self.names);
+  PyObject* const found = known != nullptr ? function.hit_again(*known) : nullptr;
+  if (found != nullptr) [[likely]]
     return Object::owned(found);
-  }
   return function.look(self.args, self.count, self.names, miss_with);
 }
 

@@ -75,12 +75,19 @@ PyObject* Function::call(PyObject* const* args, Py_ssize_t count, PyObject* name
   const auto miss = [&](Question* question, Table::Hit& hit) {
     if (question == nullptr) [[unlikely]]
       return call_bound(args, count, names);
-    return answer(Call(*this, args, count, names, std::move(*question)), hit);
+    return answer(Call(*this, args, count, names, *question), hit);
   };
   return guarded([&] {
     const bool normal = !mode_may_differ;
     return (normal ? look(args, count, names, miss) : call_in_mode(args, count, names)).release();
   });
+}
+
+PyObject* Function::call_again(PyObject* const* args, Py_ssize_t count, PyObject* names,
+                               const Recent::Entry& known) {
+  if (PyObject* const found = hit_again(known)) [[likely]]
+    return found;
+  return call(args, count, names);
 }
 
 // Nobody has looked yet.

@@ -48,6 +48,9 @@ class Function {
 
   /// The vectorcall of a plain function. Null: a Python error is set.
   PyObject* call(PyObject* const* args, Py_ssize_t count, PyObject* names);
+  /// The same of a call that `recall` knows. Two functions, so that a miss is in one frame only.
+  PyObject* call_again(PyObject* const* args, Py_ssize_t count, PyObject* names,
+                       const Recent::Entry& known);
 
   // The verbs. What a running flight was computing is detached, except by `peek`.
 
@@ -102,11 +105,15 @@ class Function {
     }
   }
 
-  /// The first look of all, by identity. A hit: the result. Else null.
-  DCACHE_HOT PyObject* look_again(PyObject* const* args, Py_ssize_t count,
-                                  PyObject* names) noexcept {
+  /// The first look of all, by identity: what was hit before by the very arguments, or null.
+  DCACHE_HOT const Recent::Entry* recall(PyObject* const* args, Py_ssize_t count,
+                                         PyObject* names) const noexcept {
     if (!quick_ || !signature_.exact(count, names)) return nullptr;
-    PyObject* const found = table_->find_again(Arguments(args, count, weak_first(args, count)));
+    return table_->recall(Arguments(args, count, weak_first(args, count)));
+  }
+  /// Its result; null: it has to be looked at more closely. REQUIRES: `recall` has just said so.
+  DCACHE_HOT PyObject* hit_again(const Recent::Entry& entry) noexcept {
+    PyObject* const found = table_->hit_again(entry);
     if (found == nullptr) return nullptr;
     ++counts_.hits;
     Py_INCREF(found);
@@ -123,7 +130,9 @@ class Function {
     signature_.bind(args, count, names, bound);
     const Arguments arguments = bound.arguments(method_);
     if (quick_ && !signature_.exact(count, names)) {
-      if (PyObject* const found = table_->find_again(arguments)) return hit_with(found);
+      if (const Recent::Entry* const known = table_->recall(arguments)) {
+        if (PyObject* const found = table_->hit_again(*known)) return hit_with(found);
+      }
     }
     const auto hash = this->hash(arguments, Contents::untouched);
     if (!hash) [[unlikely]]
@@ -271,7 +280,7 @@ class Function {
   Duration pause_span() const noexcept;
 
   static constexpr std::uint64_t runs_to_know = 64;
-  static constexpr std::uint64_t runs_a_look = 8;
+  static constexpr std::uint64_t runs_a_look = 16;
 
   PyObject* const self_;
   const Object wrapped_;
@@ -294,6 +303,17 @@ class Function {
   Counts counts_;
   std::chrono::nanoseconds cost_{0};
 };
+
+inline Object Call::make_key() const {
+  return question_.arguments().keep(question_.hash(), function_.instances());
+}
+
+inline PyObject* Call::run() const {
+  return unwound_by_nobody([this] {
+    return PyObject_Vectorcall(function_.wrapped().get(), args_, static_cast<std::size_t>(count_),
+                               names_);
+  });
+}
 
 /// What a result may be: generators and the like can be consumed only once.
 bool is_once_only_by_type(PyObject* result) noexcept;

@@ -29,7 +29,9 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t flags, PyObjec
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
   Function& function = function_of(self);
   if (!mode_may_differ) [[likely]] {
-    if (PyObject* const found = function.look_again(args, count, names)) return found;
+    const Recent::Entry* const known = function.recall(args, count, names);
+    if (known != nullptr) [[likely]]
+      return function.call_again(args, count, names, *known);
   }
   return function.call(args, count, names);
 }

@@ -102,17 +102,21 @@ bool hash_slowly(PyObject* argument, Typing typing, Contents contents, std::uint
 /// The hash of a call. False and errors: as above.
 DCACHE_HOT inline bool hash_call(const Arguments& arguments, Typing typing, Contents contents,
                                  std::uint64_t& hash) {
-  hash = static_cast<std::uint64_t>(arguments.size());
+  // Not in `hash`, which has an address and would be in memory all the while.
+  auto mixed = static_cast<std::uint64_t>(arguments.size());
   for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
     PyObject* const argument = arguments[i];
     if (i == arguments.weak_at()) {
-      hash = engine::hash_combine(hash, reinterpret_cast<std::uintptr_t>(argument) >> 4U);
+      mixed = engine::hash_combine(mixed, reinterpret_cast<std::uintptr_t>(argument) >> 4U);
     } else if (typing == Typing::exact && key_detail::is_small_int(argument)) {
-      hash = key_detail::hash_typed(hash, key_detail::small_value(argument), argument);
-    } else if (!hash_slowly(argument, typing, contents, hash)) {
-      return false;
+      mixed = key_detail::hash_typed(mixed, key_detail::small_value(argument), argument);
+    } else {
+      hash = mixed;
+      if (!hash_slowly(argument, typing, contents, hash)) return false;
+      mixed = hash;
     }
   }
+  hash = mixed;
   return true;
 }
 

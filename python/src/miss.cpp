@@ -22,8 +22,7 @@ Call make_call(Function& function, const Spelling& spelling, const Question* has
     return {function, args, spelling.count(), spelling.names()};
   }
   const Arguments arguments(args, spelling.count(), hashed->arguments().weak_at());
-  return {function, args, spelling.count(), spelling.names(),
-          Question(arguments, hashed->hash(), function.options().typing)};
+  return {function, args, spelling.count(), spelling.names(), arguments, hashed->hash()};
 }
 
 }  // namespace

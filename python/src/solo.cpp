@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "function.hpp"
+
 namespace dcache::python {
 
 thread_local constinit Solo* Solo::innermost_ = nullptr;

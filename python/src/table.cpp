@@ -65,22 +65,12 @@ std::uint64_t Table::weigh(PyObject* key, PyObject* result) const {
 }
 
 // No Python runs between the last look and the store: nothing else can come in between.
-void Table::store(const Question& question, Object key, PyObject* result,
-                  const engine::Terms& terms, const std::atomic<bool>* detached, bool absent) {
+void Table::store_instead(const Question& question, Object& key, PyObject* result,
+                          const engine::Terms& terms, const std::atomic<bool>* detached) {
   const std::uint64_t weight = weighs_ ? weigh(key.get(), result) : 0;
-  if (!absent || weighs_) {
-    if (Object old = key_of(question)) key = std::move(old);
-  }
-  ++version_;
-  Object kept = Object::shared(result);
+  if (Object old = key_of(question)) key = std::move(old);
   weight_ = weight;
-  recent_.forget(key.get());  // What is replaced must not be met by what runs when it goes.
-  const auto stored = near_.store(Key{key.get(), question.hash()}, kept.get(), question.hash(),
-                                  terms, detached, absent);
-  if (stored == engine::Stored::inserted || stored == engine::Stored::replaced) {
-    key.release();  // The table owns them now.
-    kept.release();
-  }
+  put(key, question.hash(), result, terms, detached, false);
 }
 
 // More than one entry may answer to the question, where an `==` changed its mind. A finaliser may

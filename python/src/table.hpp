@@ -44,20 +44,22 @@ class Table {
     near_.find(question, question.hash(), hit, use);
   }
 
-  /// The same by identity alone: a hit that may be served as it is, or null. Borrowed.
-  DCACHE_HOT PyObject* find_again(const Arguments& arguments) noexcept {
-    const Recent::Entry* const entry = recent_.find(arguments);
-    if (entry == nullptr) return nullptr;
+  /// The same by identity alone, for `hit_again`; or null.
+  DCACHE_HOT const Recent::Entry* recall(const Arguments& arguments) const noexcept {
+    return recent_.find(arguments);
+  }
+  /// A hit that may be served as it is, or null. Borrowed.
+  DCACHE_HOT PyObject* hit_again(const Recent::Entry& entry) noexcept {
     engine::Moment now = 0;
-    if (entry->until != engine::no_moment) {
+    if (entry.until != engine::no_moment) {
       now = near_.now();
-      if (now >= entry->until) [[unlikely]]
+      if (now >= entry.until) [[unlikely]]
         return nullptr;
     }
-    near_.hit_again(entry->hash, entry->slot, now);
-    return entry->result;
+    near_.hit_again(entry.hash, entry.slot, now);
+    return entry.result;
   }
-  /// What `find` found, for `find_again`. REQUIRES: a hit that is not to be reviewed.
+  /// What `find` found, for `recall`. REQUIRES: a hit that is not to be reviewed.
   void remember(const Question& question, const Hit& hit) noexcept {
     const engine::Moment until = std::min(hit.terms().dies, hit.terms().review);
     recent_.note(question.arguments(),
@@ -73,7 +75,10 @@ class Table {
   /// `*detached` is set. `key` is used if there is nothing (`absent`: there is not). Asks in doubt;
   /// throws `Raised`.
   void store(const Question& question, Object key, PyObject* result, const engine::Terms& terms,
-             const std::atomic<bool>* detached, bool absent);
+             const std::atomic<bool>* detached, bool absent) {
+    if (!absent || weighs_) return store_instead(question, key, result, terms, detached);
+    put(key, question.hash(), result, terms, detached, true);
+  }
   /// Another number whenever something may have been stored since.
   std::uint64_t version() const noexcept { return version_; }
 
@@ -107,6 +112,21 @@ class Table {
   Near::Options near_options(const TableOptions& options);
   std::uint64_t weigh(PyObject* key, PyObject* result) const;
 
+  void store_instead(const Question& question, Object& key, PyObject* result,
+                     const engine::Terms& terms, const std::atomic<bool>* detached);
+  // Runs no Python before the entry is stored.
+  DCACHE_HOT void put(Object& key, std::uint64_t hash, PyObject* result, const engine::Terms& terms,
+                      const std::atomic<bool>* detached, bool absent) {
+    ++version_;
+    recent_.forget(key.get());  // What is replaced must not be met by what runs when it goes.
+    Object kept = Object::shared(result);
+    const auto stored =
+        near_.store(Key{key.get(), hash}, kept.get(), hash, terms, detached, absent);
+    if (stored == engine::Stored::inserted || stored == engine::Stored::replaced) {
+      key.release();  // The table owns them now.
+      kept.release();
+    }
+  }
   // The key in the table that is the same as the one asked for: whoever comes first stays.
   Object key_of(const Question& question);
 

@@ -137,9 +137,9 @@ bool Memory<K, V, H, E>::put_as(Source&& key, V&& value, const PutOptions& optio
 
 template <class K, class V, class H, class E>
 template <class Source>
-engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t hash,
-                                         const engine::Terms& terms,
-                                         const std::atomic<bool>* detached, bool absent) {
+inline engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t hash,
+                                                const engine::Terms& terms,
+                                                const std::atomic<bool>* detached, bool absent) {
   Shard& shard = this->shard(hash);
   const bool timed = terms.dies != engine::no_moment || idle_ || shard.timed();
   const engine::Arrival arrival{hash, 0, terms, timed ? this->now() : 0};

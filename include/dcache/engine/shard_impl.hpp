@@ -67,8 +67,9 @@ class Shard<K, V, H, E>::CopiedGraves {
  public:
   explicit CopiedGraves(Shard& shard) noexcept : shard_(shard) {}
   ~CopiedGraves() {
-    if (count_ != 0) [[unlikely]]
-      tell();
+    for (std::size_t i = 0; i < count_; ++i) {
+      shard_.tell(left_[i].pair.key(), left_[i].pair.value(), left_[i].cause);
+    }
   }
   CopiedGraves(const CopiedGraves&) = delete;
   CopiedGraves& operator=(const CopiedGraves&) = delete;
@@ -86,12 +87,6 @@ class Shard<K, V, H, E>::CopiedGraves {
     PlainPair<K, V> pair;
     Cause cause;
   };
-
-  [[gnu::noinline]] void tell() noexcept {
-    for (std::size_t i = 0; i < count_; ++i) {
-      shard_.tell(left_[i].pair.key(), left_[i].pair.value(), left_[i].cause);
-    }
-  }
 
   Shard& shard_;
   std::size_t count_ = 0;
