@@ -197,6 +197,7 @@ class Contest {
     add_misses<bench::DcacheTtl>();
     add_misses<bench::Absl>();
     add_misses<bench::ListLru>();
+    add_misses<bench::ReusingListLru>();
     add_misses<bench::TbbLru>();
     add_misses<bench::HyperClock>();
     finish(misses, rounds);
@@ -209,6 +210,7 @@ class Contest {
     add_mix<bench::DcacheTtl>(stream);
     add_mix<bench::Absl>(stream);
     add_mix<bench::ListLru>(stream);
+    add_mix<bench::ReusingListLru>(stream);
     add_mix<bench::TbbLru>(stream);
     add_mix<bench::HyperClock>(stream);
     finish(mix, rounds);

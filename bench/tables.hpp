@@ -109,7 +109,7 @@ class BoostMap {
   boost::concurrent_flat_map<Key, Value> map_;
 };
 
-/// The textbook: a list in order of use, a map into it, a mutex around both. Reuses its nodes.
+/// The textbook: a list in order of use, a map into it, a mutex around both.
 template <class Key, class Value>
 class ListLru {
  public:
@@ -128,32 +128,54 @@ class ListLru {
   }
   void put(const Key& key, Value value) {
     const std::scoped_lock lock(mutex_);
-    if (const auto found = map_.find(key); found != map_.end()) {
-      found->second->second = std::move(value);
-    } else if (map_.size() < entries_) {
-      order_.emplace_front(key, std::move(value));
-      map_.emplace(key, order_.begin());
-    } else {
-      replace_oldest(key, std::move(value));
+    if (replace(key, value)) return;
+    if (map_.size() == entries_) {
+      map_.erase(order_.back().first);
+      order_.pop_back();
     }
+    add(key, std::move(value));
   }
 
- private:
+ protected:
   using Order = std::list<std::pair<Key, Value>>;
 
-  void replace_oldest(const Key& key, Value value) {
-    auto node = map_.extract(order_.back().first);
-    order_.splice(order_.begin(), order_, std::prev(order_.end()));
-    order_.front() = {key, std::move(value)};
-    node.key() = key;
-    node.mapped() = order_.begin();
-    map_.insert(std::move(node));
+  bool replace(const Key& key, Value& value) {
+    const auto found = map_.find(key);
+    if (found == map_.end()) return false;
+    found->second->second = std::move(value);
+    return true;
+  }
+  void add(const Key& key, Value value) {
+    order_.emplace_front(key, std::move(value));
+    map_.emplace(key, order_.begin());
   }
 
   std::mutex mutex_;
   Order order_;
   std::unordered_map<Key, typename Order::iterator> map_;
   std::size_t entries_;
+};
+
+/// The same by somebody who has measured it: what leaves gives its nodes to what comes.
+template <class Key, class Value>
+class ReusingListLru : public ListLru<Key, Value> {
+ public:
+  static constexpr const char* name = "the same, reusing its nodes";
+
+  using ListLru<Key, Value>::ListLru;
+
+  void put(const Key& key, Value value) {
+    const std::scoped_lock lock(this->mutex_);
+    if (this->replace(key, value)) return;
+    if (this->map_.size() < this->entries_) return this->add(key, std::move(value));
+    auto& order = this->order_;
+    auto node = this->map_.extract(order.back().first);
+    order.splice(order.begin(), order, std::prev(order.end()));
+    order.front() = {key, std::move(value)};
+    node.key() = key;
+    node.mapped() = order.begin();
+    this->map_.insert(std::move(node));
+  }
 };
 
 /// Computes a missing value itself: a look-up is a hit or a miss with its insert, and never fails.
