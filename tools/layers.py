@@ -41,6 +41,7 @@ PUBLIC = {
         engine/lock
         engine/random
         engine/ref
+        engine/stack
         engine/stripes
         error
     """,

@@ -19,6 +19,13 @@ Call::Call(Function& function, PyObject* const* args, Py_ssize_t count, PyObject
       names_(names),
       question_(binding_.emplace().question.emplace(arguments, hash, function.options().typing)) {}
 
+PyObject* Call::refuse_to_go_deeper() {
+  PyErr_SetString(PyExc_RecursionError,
+                  "maximum recursion depth exceeded: cached functions have called each other until "
+                  "the stack of this thread was full");
+  return nullptr;
+}
+
 // Containers go by what is in them; what has no canonical form by its own hash and `==`.
 Arguments Call::by_content(const Arguments& arguments) {
   Substitutes& substitutes = binding_->substitutes;

@@ -87,6 +87,8 @@ class Call {
     std::optional<Question> question;
   };
 
+  // Null.
+  static PyObject* refuse_to_go_deeper();
   const Question& ask(Function& function);
   Arguments ask_key(Function& function);
   Arguments by_content(const Arguments& arguments);

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "dcache/engine/coalesce.hpp"
+#include "dcache/engine/stack.hpp"
 
 #include "call.hpp"
 #include "far.hpp"
@@ -309,6 +310,8 @@ inline Object Call::make_key() const {
 }
 
 inline PyObject* Call::run() const {
+  if (!engine::stack_has_room()) [[unlikely]]
+    return refuse_to_go_deeper();
   return unwound_by_nobody([this] {
     return PyObject_Vectorcall(function_.wrapped().get(), args_, static_cast<std::size_t>(count_),
                                names_);

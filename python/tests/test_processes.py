@@ -202,6 +202,50 @@ def test_daemon_threads_in_a_body_and_in_a_wait_survive_the_end():
         )
 
 
+@pytest.mark.parametrize("stack", [0, 1 << 20])
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        "dcache.dcache(maxsize=None)",
+        "dcache.dcache(maxsize=None, cache_errors={OSError: 1})",
+        "dcache.functools.cache",
+    ],
+)
+def test_deep_recursion_is_an_error_and_no_crash_whatever_the_bound_of_the_interpreter(
+    decorator, stack
+):
+    prints(
+        f"""
+        import sys, threading
+        import dcache, dcache.functools
+
+        @{decorator}
+        def depth(n):
+            return n and 1 + depth(n - 1)
+
+        class Tower:
+            @{decorator}
+            def depth(self, n):
+                return n and 1 + self.depth(n - 1)
+
+        def climb():
+            for call in (depth, Tower().depth):
+                try:
+                    call(200_000)
+                except RecursionError:
+                    print(call(20))
+
+        sys.setrecursionlimit(10**6)
+        threading.stack_size({stack})
+        thread = threading.Thread(target=climb)
+        thread.start()
+        thread.join()
+        climb()
+        """,
+        "20 20 20 20",
+    )
+
+
 def test_functions_may_be_called_while_the_interpreter_ends():
     prints(
         """
