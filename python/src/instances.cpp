@@ -54,25 +54,24 @@ void Instances::unlink(KeyTuple& key) noexcept {
   if (instance->keys == nullptr && instance->address != nullptr) instance->registry->drop(instance);
 }
 
+// With the weak reference a collection may begin, before 3.12, and in it anybody's code, which may
+// ask for the same one.
 Instance* Instances::instance_of(PyObject* self) {
-  Instance*& known = all_[self];
-  if (known != nullptr) return known;
+  if (const auto known = all_.find(self); known != all_.end()) return known->second;
   auto* const instance = PyObject_New(Instance, &instance_type);
-  if (instance == nullptr) {
-    all_.erase(self);
-    throw Raised();
-  }
+  if (instance == nullptr) throw Raised();
   instance->address = self;
   instance->keys = nullptr;
   instance->registry = this;
   instance->reference = PyWeakref_NewRef(self, as_object(instance));
-  if (instance->reference == nullptr) {
-    all_.erase(self);
-    Py_DECREF(as_object(instance));
-    throw Raised();
-  }
-  known = instance;
-  return instance;
+  const bool made = instance->reference != nullptr;
+  const auto known = made ? all_.emplace(self, instance).first : all_.end();
+  if (known != all_.end() && known->second == instance) return instance;
+  instance->address = nullptr;
+  Py_CLEAR(instance->reference);
+  Py_DECREF(as_object(instance));
+  if (!made) throw Raised();
+  return known->second;
 }
 
 // Without its weak reference nobody calls it any more.

@@ -11,19 +11,32 @@ thread_local constinit Solo* Solo::innermost_ = nullptr;
 
 void Solo::become_flight() {
   if (flight_) return;
-  solos_.became_ = true;
   const engine::SteadyTime now =
       std::chrono::steady_clock::now();  // Who joins is patient from here.
   const Question& question = call_.question();
   const auto make_key = [this] { return FlightKey{Kept(call_.make_key())}; };
   if (!detached_.load(std::memory_order_relaxed)) {
-    auto joined = flights_.join(question.hash(), question, make_key, now);
-    if (joined.leader) flight_ = std::move(joined.flight);
+    const auto joined = flights_.join(question.hash(), question, make_key, now);
+    solos_.became_ = true;
+    if (joined.leader && !take(joined.flight)) flights_.abandon(*joined.flight, now);
   }
   // What is detached is in no table, so that nobody joins it.
   if (!flight_) {
     flight_ = engine::make_ref<Running::Flown>(question.hash(), make_key(), now);
   }
+}
+
+// False: meanwhile it has got one, or its result is to be stored nowhere.
+bool Solo::take(const engine::Ref<Running::Flown>& flight) noexcept {
+  if (flight_ || detached_.load(std::memory_order_relaxed)) return false;
+  flight_ = flight;
+  return true;
+}
+
+bool Solo::own() const noexcept {
+  const Solo* solo = innermost_;
+  while (solo != nullptr && solo != this) solo = solo->outer_;
+  return solo == this;
 }
 
 engine::Context Solo::context() {
@@ -35,21 +48,47 @@ engine::Context Solo::context() {
   return context;
 }
 
+// Python may run where a key is made (a collection, before 3.12) and where keys are compared. What
+// was found may be over then, and its stack another's.
 bool Solos::search(const Question& question) {
   drop_those_of_the_parent();
   for (Solo* solo = first_; solo != nullptr; solo = solo->next_) {
     if (solo->call_.question().hash() != question.hash() || solo->detached_) continue;
+    const std::uint64_t number = solo->number_;
     const Object key = solo->call_.make_key();
+    if (running(number) == nullptr) return find(question);
     if (!question.means(key.get())) {
       if (!question.answer()) continue;
-      return find(question);  // Python has run: the list may be another.
+      return find(question);
     }
-    solo->become_flight();
-    for (Solo* own = Solo::innermost_; own != nullptr; own = own->outer_) {
-      if (own == solo) return true;
+    if (solo->own()) {
+      solo->become_flight();
+      return true;
     }
-    return false;
+    return !make_joinable(*solo, question, key) && find(question);
   }
+  return false;
+}
+
+Solo* Solos::running(std::uint64_t number) noexcept {
+  Solo* solo = first_;
+  while (solo != nullptr && solo->number_ != number) solo = solo->next_;
+  return solo;
+}
+
+// The solo of another thread, which has this key. False: there is no such any more.
+bool Solos::make_joinable(Solo& solo, const Question& question, const Object& key) {
+  if (solo.flight_) return true;
+  const std::uint64_t number = solo.number_;
+  Running& flights = solo.flights_;
+  const engine::SteadyTime now = std::chrono::steady_clock::now();
+  const auto joined =
+      flights.join(question.hash(), question, [&] { return FlightKey{Kept(key)}; }, now);
+  became_ = true;
+  Solo* const still = running(number);
+  if (!joined.leader) return still != nullptr;
+  if (still != nullptr && still->take(joined.flight)) return true;
+  flights.abandon(*joined.flight, now);
   return false;
 }
 

@@ -38,6 +38,8 @@ class Solos {
   friend class Solo;
 
   bool search(const Question& question);
+  Solo* running(std::uint64_t number) noexcept;
+  bool make_joinable(Solo& solo, const Question& question, const Object& key);
   void drop_those_of_the_parent() noexcept {
     if (generation_ != engine::fork_generation()) [[unlikely]]
       drop();
@@ -45,6 +47,7 @@ class Solos {
   void drop() noexcept;
 
   Solo* first_ = nullptr;
+  std::uint64_t made_ = 0;
   bool became_ = false;
   std::uint32_t generation_ = engine::fork_generation();
 };
@@ -53,7 +56,11 @@ class Solos {
 class Solo {
  public:
   Solo(Solos& solos, Running& flights, const Call& call) noexcept
-      : solos_(solos), flights_(flights), call_(call), outer_(std::exchange(innermost_, this)) {
+      : solos_(solos),
+        flights_(flights),
+        call_(call),
+        outer_(std::exchange(innermost_, this)),
+        number_(++solos.made_) {
     solos.drop_those_of_the_parent();
     next_ = std::exchange(solos.first_, this);
     if (next_ != nullptr) next_->previous_ = this;
@@ -75,6 +82,11 @@ class Solo {
   /// Makes the flight, if that has not happened. Throws `Raised` and std::bad_alloc.
   void become_flight();
 
+  /// Becomes this flight, which its caller leads. False: it is not to.
+  bool take(const engine::Ref<Running::Flown>& flight) noexcept;
+  /// Of this thread.
+  bool own() const noexcept;
+
   /// What this thread is inside of, solos (which become flights) and `contextvars` included.
   /// Throws.
   static engine::Context context();
@@ -90,6 +102,7 @@ class Solo {
   Solo* const outer_;  // Of the same thread.
   Solo* previous_ = nullptr;
   Solo* next_;
+  const std::uint64_t number_;  // Of its function's solos: addresses come again.
   std::atomic<bool> detached_{false};
   engine::Ref<Running::Flown> flight_;
 };

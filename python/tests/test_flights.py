@@ -2,6 +2,7 @@
 """One body per key, whoever asks at the same time."""
 
 import _thread
+import gc
 import random
 import sys
 import threading
@@ -161,6 +162,89 @@ def test_a_cycle_between_two_threads_is_broken():
     answers = together(2, call)
     assert all(isinstance(answer, int) for answer in answers), answers
     assert time.monotonic() - started < 10
+
+
+# Of a function that is known to be quick a flight is made when somebody wants to join it.
+
+
+@pytest.mark.parametrize("change", ["end", "be invalidated"])
+def test_a_quick_body_may_end_or_be_invalidated_while_its_key_is_compared(change):
+    gate, other_gate = Gate(), Gate()
+    stops = {"a": gate, "b": other_gate}
+    changes = [True]
+
+    class Word:
+        def __init__(self, word):
+            self.word = word
+
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            interrupted = threading.current_thread() is threading.main_thread()
+            if interrupted and self.word != other.word and changes and changes.pop():
+                if change == "end":
+                    gate.open.set()
+                    runner.join()
+                else:
+                    assert f.invalidate(Word("a"))
+            return self.word == other.word
+
+    @dcache
+    def f(word):
+        if isinstance(word, int):
+            return None
+        world = change if changes else "new"
+        stops.pop(word.word, int)()
+        return word.word, world
+
+    for number in range(200):
+        f(number)
+    runner = start_until(gate, f, Word("a"))
+    other = start_until(other_gate, f, Word("b"))
+    f(Word("a"))
+    gate.open.set()
+    other_gate.open.set()
+    runner.join(10)
+    other.join(10)
+    assert f(Word("a")) == ("a", "end" if change == "end" else "new")
+    assert f(Word("b")) == ("b", change)
+
+
+def test_a_quick_body_may_end_while_a_collection_interrupts_who_wants_to_join():
+    gate = Gate()
+
+    class Thing:
+        @dcache
+        def work(self, stops):
+            if stops is True:
+                gate()
+            return "worked"
+
+    class Finalised:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            gate.open.set()
+            runner.join()
+
+    for number in range(200):
+        Thing().work(number)
+    thing, thresholds = Thing(), gc.get_threshold()
+    runner = start_until(gate, thing.work, True)
+    gc.collect()
+    gc.disable()
+    Finalised()
+    gc.set_threshold(1)  # Before 3.12 the next object that is made begins a collection.
+    gc.enable()
+    try:
+        worked = thing.work(True)
+    finally:
+        gc.set_threshold(*thresholds)
+    gate.open.set()
+    runner.join(10)
+    assert worked == "worked"
 
 
 def test_what_began_before_an_invalidation_is_not_kept():
