@@ -26,12 +26,13 @@ PyObject* Call::refuse_to_go_deeper() {
   return nullptr;
 }
 
-// Containers go by what is in them; what has no canonical form by its own hash and `==`.
-Arguments Call::by_content(const Arguments& arguments) {
+// What has no canonical form goes by its own hash and `==`.
+template <class Which>
+Arguments Call::by_content(const Arguments& arguments, Which which) {
   Substitutes& substitutes = binding_->substitutes;
   const Py_ssize_t weak_at = arguments.weak_at();
   for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
-    if (i == weak_at || !keyed_by_content(Py_TYPE(arguments[i]))) continue;
+    if (i == weak_at || !which(arguments[i])) continue;
     Object key = canonical_key(arguments[i]);
     if (!key) continue;
     if (substitutes.empty()) substitutes.take(arguments);
@@ -44,10 +45,20 @@ const Question& Call::ask(Function& function) {
   const Options& options = function.options();
   Bound& spelled = binding_.emplace().bound;
   function.signature().bind(args_, count_, names_, spelled);
-  const Arguments bound = options.key ? ask_key(function) : spelled.arguments(function.is_method());
-  const Arguments arguments = options.typing == Typing::exact ? by_content(bound) : bound;
-  const std::uint64_t hash = function.hash(arguments, Contents::replaced).value();
-  return binding_->question.emplace(arguments, hash, options.typing);
+  Arguments arguments = options.key ? ask_key(function) : spelled.arguments(function.is_method());
+  if (options.typing == Typing::exact) {
+    const auto is_container = [](PyObject* each) { return keyed_by_content(Py_TYPE(each)); };
+    arguments = by_content(arguments, is_container);
+  }
+  auto hash = function.hash(arguments, Contents::replaced);
+  if (!hash) {
+    const auto is_other = [](PyObject* each) {
+      return !keyed_by_content(Py_TYPE(each)) && refuses_hash(each);
+    };
+    arguments = by_content(arguments, is_other);
+    hash = function.hash(arguments, Contents::exhausted);
+  }
+  return binding_->question.emplace(arguments, hash.value(), options.typing);
 }
 
 // What the user's function of the bound arguments says.

@@ -91,7 +91,8 @@ class Call {
   static PyObject* refuse_to_go_deeper();
   const Question& ask(Function& function);
   Arguments ask_key(Function& function);
-  Arguments by_content(const Arguments& arguments);
+  template <class Which>
+  Arguments by_content(const Arguments& arguments, Which which);
 
   Function& function_;
   PyObject* const* args_;

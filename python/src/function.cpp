@@ -51,18 +51,21 @@ void Function::become_method() {
   method_ = true;
 }
 
-// What has no hash, or, among containers, holds something that has none.
+// What has no hash, or, among containers, holds something that has none. What a hash of the user's
+// has said is told as well: it may be a mistake.
 void Function::blame(const Arguments& arguments) const {
-  if (options_.typing != Typing::exact || PyErr_ExceptionMatches(PyExc_TypeError) == 0) return;
+  const Exception refusal = Exception::take();
   for (Py_ssize_t i = 0; i < arguments.size(); ++i) {
-    PyTypeObject* const type = Py_TYPE(arguments[i]);
-    if (!keyed_by_content(type)) continue;
-    PyErr_Clear();
+    if (i == arguments.weak_at() || !refuses_hash(arguments[i])) continue;
     Canonical canonical;
     canonical.append(arguments[i]);
     raise_unkeyable_argument(arguments[i], i, canonical.without(), false);
-    return;
+    if (keyed_by_content(Py_TYPE(arguments[i]))) throw Raised();
+    const Exception unkeyable = Exception::take();
+    PyException_SetCause(unkeyable.value().get(), Object(refusal.value()).release());
+    unkeyable.rethrow();
   }
+  refusal.rethrow();
 }
 
 void Function::raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,

@@ -101,8 +101,10 @@ class Function {
         return hash;
       return std::nullopt;
     } catch (const Raised&) {
-      blame(arguments);
-      throw;
+      if (!refused_hash()) throw;
+      if (contents == Contents::exhausted) blame(arguments);
+      PyErr_Clear();
+      return std::nullopt;
     }
   }
 
@@ -246,7 +248,11 @@ class Function {
     const bool weak = method_ && count > 0 && Instances::weakly(Py_TYPE(args[0]));
     return weak ? 0 : Arguments::none;
   }
-  void blame(const Arguments& arguments) const;
+  // Of a hash that was asked for; the argument may have a key all the same.
+  bool refused_hash() const noexcept {
+    return options_.typing == Typing::exact && PyErr_ExceptionMatches(PyExc_TypeError) != 0;
+  }
+  [[noreturn]] void blame(const Arguments& arguments) const;
   void append_argument(Canonical& canonical, PyObject* argument, Py_ssize_t at) const;
   void raise_unkeyable_argument(PyObject* argument, Py_ssize_t at, const Object& culprit,
                                 bool far) const noexcept;

@@ -54,6 +54,13 @@ Object Arguments::keep_all(std::uint64_t hash, Instances& instances) const {
   return key;
 }
 
+bool refuses_hash(PyObject* argument) {
+  if (PyObject_Hash(argument) != -1) return false;
+  if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) throw Raised();
+  PyErr_Clear();
+  return true;
+}
+
 bool hash_slowly(PyObject* argument, Typing typing, Contents contents, std::uint64_t& hash) {
   // Equal numbers of different types have equal hashes, which loose typing needs; and so have 0.0
   // and -0.0, which are equal except by content.

@@ -92,8 +92,12 @@ class Arguments {
   Py_ssize_t weak_at_;
 };
 
-/// Whether containers have been replaced by their canonical bytes, where they have such.
-enum class Contents : std::uint8_t { untouched, replaced };
+/// Which arguments have been replaced by their canonical bytes, where they have such: none;
+/// containers; also those whose hash refuses, such as a named tuple that holds a list.
+enum class Contents : std::uint8_t { untouched, replaced, exhausted };
+
+/// Whether its hash is a TypeError. Throws `Raised` for any other.
+bool refuses_hash(PyObject* argument);
 
 /// The hash of one argument, combined with what was before it. False: with exact typing, it is to
 /// be replaced first. Throws `Raised` if it has no hash, or its hash raises.

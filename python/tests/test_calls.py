@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What is one call: binding, types, containers, objects with an `==` of their own."""
 
+import dataclasses
+from typing import NamedTuple
+
 import pytest
 from dcache import MISSING, ConfigError, UnkeyableError, dcache
 
@@ -134,6 +137,40 @@ def test_a_changed_list_is_another_argument():
     argument.append(2)
     f(argument)
     assert len(f.runs) == 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    items: object
+
+
+class Row(NamedTuple):
+    items: object
+
+
+@pytest.mark.parametrize("make", [Order, Row])
+def test_what_cannot_be_hashed_for_what_it_holds_goes_by_content(make):
+    f = counted()
+    assert [f(make([1])), f(make([1])), f(make([True])), f(make({"a": 1}))] == [1, 1, 2, 3]
+    assert (f(make((1,))), f(make((1,)))) == (4, 4)
+    assert (f(Order([1])) == f(Row([1]))) is False
+    assert f.peek(make([1])) == 1
+    assert f.invalidate(make([1]))
+    assert f.peek(make([1])) is MISSING
+    by_key = counted(key=lambda x: make(x))
+    assert [by_key([1]), by_key([1]), by_key([2])] == [1, 1, 2]
+
+
+def test_what_a_hash_raised_is_told_when_no_key_can_be_made():
+    class Broken:
+        def __hash__(self):
+            return len(1)
+
+    with pytest.raises(UnkeyableError, match=r"argument 'x' of .* is a Broken") as caught:
+        dcache(lambda x: x)(Broken())
+    assert "has no len" in str(caught.value.__cause__)
+    with pytest.raises(UnkeyableError, match="is a Order that holds a object"):
+        dcache(lambda x: x)(Order([object()]))
 
 
 @pytest.mark.parametrize("bad", [bytearray(b"x"), [object()], {"k": bytearray()}])
