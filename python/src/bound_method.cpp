@@ -119,6 +119,16 @@ PyObject* reduce(PyObject* self, PyObject*) {
               : nullptr;
 }
 
+// Bound to a copy of the instance, as a method is that belongs to what is copied.
+PyObject* deepcopy(PyObject* self, PyObject* memo) {
+  return guarded([&] {
+    const Object module = Object::checked(PyImport_ImportModule("copy"));
+    const Object instance = Object::checked(
+        PyObject_CallMethod(module.get(), "deepcopy", "OO", as_bound(self).instance, memo));
+    return bind_method(as_bound(self).function, instance.get()).release();
+  });
+}
+
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(as_bound(self).function);
   Py_VISIT(as_bound(self).instance);
@@ -150,6 +160,7 @@ PyMethodDef methods[] = {
     {"map", method(map), METH_VARARGS | METH_KEYWORDS,
      "map($self, /, *iterables, **same)\n--\n\nAs of the function, for this instance."},
     {"__reduce__", reduce, METH_NOARGS, nullptr},
+    {"__deepcopy__", deepcopy, METH_O, nullptr},
     {}};
 
 PyGetSetDef properties[] = {{"__self__", instance_of, nullptr, nullptr, nullptr},

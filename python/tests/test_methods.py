@@ -227,6 +227,23 @@ def test_bound_methods_pickle():
     assert pickle.loads(pickle.dumps(PICKLED.price)).__self__.runs == []
 
 
+def test_a_bound_method_is_copied_with_its_instance():
+    class Button:
+        def __init__(self):
+            self.on_click = self.click
+
+        @dcache
+        def click(self):
+            return self
+
+    button = Button()
+    other = copy.deepcopy(button)
+    assert other.on_click() is other
+    assert button.on_click() is button
+    assert copy.deepcopy(button.click) != button.click
+    assert copy.copy(button.click) == button.click
+
+
 PICKLED = Shop()
 
 
