@@ -4,6 +4,7 @@
 from ._engine import ConfigError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MOST = 1e9
 
 
 def seconds(name, value, least=None, bound=True):
@@ -22,9 +23,11 @@ def seconds(name, value, least=None, bound=True):
         raise ConfigError(_expected(name, value))
     if not bound:
         return number
-    if not (number > 0 if least is None else number >= least) or number > 1e9:
+    if not (number > 0 if least is None else number >= least):
         bound = "above 0" if least is None else f"{least} or more"
         raise ConfigError(f"dcache: {name} is {value!r}; expected a duration {bound}")
+    if number > _MOST:
+        raise ConfigError(f"dcache: {name} is {value!r}; expected at most 1e9 seconds (31 years)")
     return number
 
 

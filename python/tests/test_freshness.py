@@ -382,6 +382,7 @@ def test_waiters_get_copies_too():
     ("options", "words"),
     [
         ({"ttl": -1}, "ttl is -1; expected a duration above 0"),
+        ({"ttl": float("inf")}, "ttl is inf; expected at most 1e9 seconds"),
         ({"ttl": "soon"}, "ttl is 'soon'; expected seconds, a timedelta, or text such as \"90s\""),
         ({"ttl": True}, "ttl is True"),
         ({"stale_for": 5}, "stale_for says something about ttl, which is not given"),
