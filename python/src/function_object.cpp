@@ -12,8 +12,6 @@
 
 namespace dcache::python {
 
-PyObject* missing = nullptr;
-
 namespace {
 
 // All that there are, for `clear_all`. Never destroyed.
@@ -388,11 +386,9 @@ bool prepare_function(PyObject* module) {
   function_type = PyType_FromSpec(&spec);
   if (function_type == nullptr) return false;
   method_type = PyType_FromSpecWithBases(&method_spec, function_type);
-  missing = PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
   const Object clear = Object::owned(PyCFunction_New(&clear_all_def, nullptr));
-  return method_type != nullptr && missing != nullptr && clear &&
+  return method_type != nullptr && clear &&
          PyModule_AddObjectRef(module, "Function", function_type) == 0 &&
-         PyModule_AddObjectRef(module, "MISSING", missing) == 0 &&
          PyModule_AddObjectRef(module, "clear_all", clear.get()) == 0;
 }
 

@@ -51,6 +51,7 @@ extern PyObject* missing;
 
 // Each makes a type and, where users see it, adds it to the module. False: an error is set.
 
+bool prepare_missing(PyObject* module);
 bool prepare_function(PyObject* module);
 bool prepare_bound_method();
 bool prepare_coroutine();

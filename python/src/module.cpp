@@ -83,7 +83,8 @@ int fill(PyObject* module) {
                       prepare_waiting(module) && prepare_loop_future() &&
                       prepare_loop_waker(module) && prepare_miss() && prepare_coroutine() &&
                       prepare_bound_method() && prepare_cache(module) && prepare_values(module) &&
-                      prepare_far(module) && prepare_backends(module) && prepare_function(module);
+                      prepare_far(module) && prepare_backends(module) && prepare_missing(module) &&
+                      prepare_function(module);
   return filled ? 0 : -1;
 }
 

@@ -203,6 +203,14 @@ def test_obvious_mistakes_are_told_with_the_way_out(mistake, words):
         mistake()
 
 
+def test_missing_is_itself_wherever_it_comes_from():
+    f = dcache(lambda x: x)
+    assert f.peek(1) is MISSING
+    assert repr(MISSING) == "dcache.MISSING"
+    assert pickle.loads(pickle.dumps([f.peek(1)]))[0] is MISSING
+    assert copy.deepcopy([MISSING])[0] is MISSING
+
+
 def test_the_function_keeps_its_name_doc_and_identity():
     assert module_level.__name__ == "module_level"
     assert module_level.__doc__ == "The doc of module_level."
