@@ -49,11 +49,17 @@ class disabled:
 
     def __enter__(self):
         """Begin the block."""
-        self._token = _engine.disabled.set(True)
+        _engine.disabled.set(_engine.disabled.get() + 1)
         _engine._count_block(1)
         return self
 
     def __exit__(self, *error):
         """End it."""
         _engine._count_block(-1)
-        _engine.disabled.reset(self._token)
+        blocks = _engine.disabled.get()
+        if blocks == 0:
+            raise _engine.UsageError(
+                "dcache: disabled() ends in another context (task, thread) than it began in, "
+                "where it has had no effect"
+            )
+        _engine.disabled.set(blocks - 1)

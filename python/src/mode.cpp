@@ -34,7 +34,7 @@ Mode current_mode() {
     PyObject* value = nullptr;
     if (PyContextVar_Get(disabled, nullptr, &value) != 0) throw Raised();
     const Object held = Object::owned(value);
-    if (value == Py_True) return Mode::bypass;
+    if (PyObject_IsTrue(value) == 1) return Mode::bypass;
   }
   return is_far_mode(process_mode) ? Mode::normal : process_mode;
 }

@@ -2,6 +2,7 @@
 """What `dcache(...)` takes, one cache for many functions, and what the process switches."""
 
 import asyncio
+import contextvars
 import functools
 import os
 import subprocess
@@ -304,6 +305,46 @@ def test_disabled_is_for_the_block_and_what_inherits_its_context():
             assert f(1) == 4
         assert f(1) == 5
     assert f(1) == 1
+
+
+def test_one_disabled_serves_blocks_in_blocks_and_in_several_threads():
+    f = counting(dcache)
+    without = disabled()
+    begun, ended = threading.Event(), threading.Event()
+    other = []
+
+    def elsewhere():
+        with without:
+            begun.set()
+            ended.wait(10)
+            other.append(f(2))
+        other.append(f(2))
+        other.append(f(2))
+
+    assert f(1) == 1
+    thread = threading.Thread(target=elsewhere)
+    with without:
+        with without:
+            assert f(1) == 2
+        thread.start()
+        assert begun.wait(10)
+        assert f(1) == 3
+    assert f(1) == 1
+    ended.set()
+    thread.join(10)
+    assert other == [4, 5, 5]
+    with disabled():
+        assert f(1) == 6
+    assert f(1) == 1
+
+
+def test_a_disabled_block_that_ends_in_another_context_is_told():
+    f = counting(dcache)
+    block = disabled()
+    contextvars.copy_context().run(block.__enter__)
+    with pytest.raises(UsageError, match="ends in another context"):
+        block.__exit__(None, None, None)
+    assert f(1) == f(1)
 
 
 def test_bypass_calls_the_function_and_leaves_the_verbs_alone():
