@@ -280,6 +280,9 @@ def decorate(function, options):
     return wrapper
 
 
+_CLASSES = (InMemoryBackend, _Store, Backend, Base)
+
+
 def check_callable(function):
     """Refuse what cannot be decorated, with the way out."""
     if isinstance(function, (list, tuple)):
@@ -288,7 +291,7 @@ def check_callable(function):
         raise UsageError(
             f"dcache({function!r}): to bound the table say dcache(maxsize={function!r})"
         )
-    if isinstance(function, type) and issubclass(function, (InMemoryBackend, _Store, Backend)):
+    if isinstance(function, type) and issubclass(function, _CLASSES):
         raise UsageError(
             f"dcache({function.__name__}): this is the class; say dcache({_example_of(function)})"
         )

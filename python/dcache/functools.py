@@ -25,6 +25,8 @@ def cache(user_function, /):
 
 
 def _strict(function, maxsize, typed):
+    if not callable(function):
+        raise TypeError("the first argument must be callable")
     return wrap(
         function,
         maxsize=maxsize,

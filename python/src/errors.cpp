@@ -120,10 +120,14 @@ void raise_unstorable(PyObject* result, PyObject* culprit, bool is_known) noexce
 }
 
 void raise_once_only(PyObject* function, PyObject* result) noexcept {
-  PyErr_Format(errors.usage,
-               "dcache: %R returned a %s, which can be consumed only once and so cannot be shared "
-               "by later calls: return a list or a tuple",
-               function, Py_TYPE(result)->tp_name);
+  const PyAsyncMethods* const async = Py_TYPE(result)->tp_as_async;
+  const bool awaitable = async != nullptr && async->am_await != nullptr;
+  PyErr_Format(
+      errors.usage,
+      "dcache: %R returned a %s, which can be consumed only once and so cannot be shared "
+      "by later calls: %s",
+      function, Py_TYPE(result)->tp_name,
+      awaitable ? "decorate an `async def` function, which awaits it" : "return a list or a tuple");
 }
 
 }  // namespace dcache::python

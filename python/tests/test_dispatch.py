@@ -21,7 +21,7 @@ from dcache import (
     dcache,
     disabled,
 )
-from dcache.backends import Backend, FileBackend, InMemoryBackend, Tier
+from dcache.backends import Backend, Base, FileBackend, InMemoryBackend, Tier
 
 
 def counting(decorate):
@@ -143,6 +143,10 @@ class Nameless:
     encode = decode = staticmethod(bytes)
 
 
+class Old(Base):
+    pass
+
+
 class Half(Backend):
     def get(self, key):
         return None
@@ -164,6 +168,7 @@ class Half(Backend):
             UsageError,
             r"say dcache\(FileBackend\(\"/var/cache/app\"\)\)",
         ),
+        (lambda: dcache(Old), UsageError, r"this is the class; say dcache\(Old\(\)\)"),
         (lambda: dcache({}, maxsize=3), ConfigError, "this cache has none: put an InMemoryBackend"),
         (lambda: dcache({})(maxsize=3), ConfigError, "this cache has none"),
         (lambda: dcache({})(secret="x" * 16), ConfigError, "belongs to the cache"),

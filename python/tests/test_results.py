@@ -57,6 +57,16 @@ def test_results_that_can_be_consumed_once_are_refused(body):
         dcache(body)()
 
 
+def test_a_plain_function_that_returns_an_awaitable_is_told_to_be_async():
+    async def fetch():
+        return 1
+
+    coroutine = fetch()
+    with pytest.raises(UsageError, match="decorate an `async def` function, which awaits it"):
+        dcache(lambda: coroutine)()
+    coroutine.close()
+
+
 def test_the_verbs_take_the_arguments_of_the_call():
     runs = []
     f = dcache(lambda a, b=2: runs.append(a) or len(runs))

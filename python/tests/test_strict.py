@@ -9,6 +9,7 @@ import sys
 import unittest
 
 import pytest
+from dcache.functools import cache, lru_cache
 from test import test_functools
 
 PROGRAM = """
@@ -61,3 +62,9 @@ def test_of_cpython(name):
         [sys.executable, "-c", PROGRAM, name], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("decorate", [cache, lru_cache(), lru_cache(maxsize=None)])
+def test_what_cannot_be_called_is_refused_as_the_library_does(decorate):
+    with pytest.raises(TypeError, match="the first argument must be callable"):
+        decorate(5)
