@@ -185,7 +185,7 @@ Object Function::compute_together(const Call& call, bool may_be_stale, bool blin
     ++counts_.waited;
   }
   if (const std::exception_ptr error = answer.error()) {
-    if (may_be_stale && answer.commit_error == nullptr) {
+    if (may_be_stale && answer.commit_error == nullptr && !tells_to_stop(error)) {
       if (Object stale = find_after_failure(question)) return give(stale.get());
     }
     raise(error);

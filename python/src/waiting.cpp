@@ -45,6 +45,16 @@ void fail() {
   std::rethrow_exception(std::move(error));
 }
 
+bool tells_to_stop(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Failed& failed) {
+    return failed.tells_to_stop();
+  } catch (...) {
+    return false;
+  }
+}
+
 void raise(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);

@@ -90,8 +90,13 @@ class Failed {
     with_interpreter([this] { exception_ = Exception(); });
   }
 
-  /// REQUIRES: the interpreter's lock.
+  // Both REQUIRE the interpreter's lock.
+
   void raise() const noexcept { exception_.raise(); }
+  bool tells_to_stop() const noexcept {
+    auto* const type = reinterpret_cast<PyObject*>(Py_TYPE(exception_.value().get()));
+    return PyErr_GivenExceptionMatches(type, PyExc_Exception) == 0;
+  }
 
  private:
   Exception exception_;
@@ -99,6 +104,8 @@ class Failed {
 
 /// Raises in the interpreter what a flight came to.
 [[noreturn]] void raise(const std::exception_ptr& error);
+/// Whether that is for its runner alone: a KeyboardInterrupt, a SystemExit and the like.
+bool tells_to_stop(const std::exception_ptr& error) noexcept;
 /// Throws what the interpreter raised, as the outcome of a flight: an `engine::Abandon` if its
 /// runner was told to stop, which fails nobody else.
 [[noreturn]] void fail();

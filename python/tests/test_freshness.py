@@ -101,6 +101,24 @@ def test_a_stale_result_is_served_when_a_new_one_cannot_be_had(clock):
         source.f()
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_who_is_told_to_stop_stops_whatever_there_is_to_serve(clock, stop):
+    stops = []
+
+    @dcache(ttl=10, stale_for=60, clock=clock)
+    def f():
+        if stops:
+            raise stops.pop()
+        return object()
+
+    old = f()
+    clock.advance(11)
+    stops.append(stop)
+    with pytest.raises(stop):
+        f()
+    assert f() is not old
+
+
 def test_so_it_is_awaited(clock):
     source = Source(ttl=10, stale_for=60, clock=clock)
     assert asyncio.run(source.async_f()) == 1
