@@ -75,16 +75,17 @@ os.register_at_fork(after_in_child=_forget_threads)
 def start(miss, on_background):
     """Refreshes on a thread of the pool; False if it cannot be had."""
 
+    # The thread is ours: a body that exits means its own.
     def run():
         try:
             miss.run()
-        except Exception:
+        except BaseException:
             log_failure(miss)
 
     def run_by_hook():
         try:
             on_background(run)
-        except Exception:
+        except BaseException:
             log_failure(miss)
 
     return _pool.submit(run if on_background is None else run_by_hook)

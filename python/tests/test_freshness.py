@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -221,6 +222,28 @@ def test_a_refresh_that_fails_is_logged_and_the_old_result_stays(clock, caplog):
     assert "refreshing a result" in caplog.text
     assert "KeyError" in caplog.text
     assert source.f() == 1
+
+
+def test_a_refresh_that_exits_takes_no_thread_along(clock, caplog):
+    exits = []
+
+    @dcache(ttl=10, refresh_ahead=0.5, clock=clock)
+    def f(x):
+        if exits:
+            sys.exit("not found")
+        return object()
+
+    many = range(20)
+    old = [f(x) for x in many]
+    exits.append(True)
+    clock.advance(6)
+    assert [f(x) for x in many] == old
+    until(lambda: len(caplog.records) == len(many))
+    assert f.stats()["refresh_failures"] == len(many)
+    exits.clear()
+    clock.advance(2)
+    assert [f(x) for x in many] == old
+    until(lambda: not set(old) & {f(x) for x in many})
 
 
 def test_so_it_is_in_a_task(clock, caplog):
