@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// An exception as a result (`cache_errors`): in a flight as it was raised, in a table as its type
-/// and arguments, without frames.
+/// An exception as a result (`cache_errors`): in a flight as it was raised, in a table as its type,
+/// arguments and attributes, without frames.
 #pragma once
 
 #include "object.hpp"

@@ -2,6 +2,7 @@
 """When a result is fresh, stale, refreshed or forgotten; what is kept, and who gets a copy."""
 
 import asyncio
+import functools
 import logging
 import sys
 import threading
@@ -358,6 +359,70 @@ def test_an_exception_that_may_be_kept_is_raised_again_without_frames(clock, err
     with pytest.raises(error):
         f(1)
     assert runs == [1, 1]
+
+
+class Refused(Exception):
+    def __init__(self, status, *, reason):
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+
+
+class Said(Exception):
+    def __init__(self, word):
+        super().__init__(f"said {word}")
+
+
+class Lost(FileNotFoundError):
+    def __init__(self, path):
+        super().__init__(2, "is lost", path)
+
+
+class Packed(Exception):
+    def __init__(self, *, code):
+        super().__init__(f"code {code}")
+        self.code = code
+
+    def __reduce__(self):
+        return functools.partial(Packed, code=self.code), ()
+
+
+def with_status(error, status):
+    error.status = status
+    return error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Refused(403, reason="no"),
+        lambda: Said("so"),
+        lambda: Lost("/a"),
+        lambda: Packed(code=5),
+        lambda: FileNotFoundError(2, "is not there", "/a"),
+        lambda: UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"),
+        lambda: with_status(KeyError("a"), 404),
+    ],
+)
+def test_a_kept_exception_is_raised_again_as_it_was_whatever_its_class_takes(make):
+    runs = []
+
+    @dcache(cache_errors={Exception: "30s"})
+    def f():
+        runs.append(1)
+        raise make()
+
+    def caught():
+        try:
+            f()
+        except Exception as error:
+            return error
+
+    first, *others = [caught() for _ in range(3)]
+    for error in others:
+        assert error is not first
+        assert type(error) is type(first)
+        assert (error.args, str(error), vars(error)) == (first.args, str(first), vars(first))
+    assert runs == [1]
 
 
 def test_so_it_is_when_awaited_and_others_are_not_kept():
