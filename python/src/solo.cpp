@@ -14,7 +14,7 @@ void Solo::become_flight() {
   const engine::SteadyTime now =
       std::chrono::steady_clock::now();  // Who joins is patient from here.
   const Question& question = call_.question();
-  const auto make_key = [this] { return FlightKey{Kept(call_.make_key())}; };
+  const auto make_key = [this] { return FlightKey{Kept(key())}; };
   if (!detached_.load(std::memory_order_relaxed)) {
     const auto joined = flights_.join(question.hash(), question, make_key, now);
     solos_.became_ = true;
@@ -24,6 +24,17 @@ void Solo::become_flight() {
   if (!flight_) {
     flight_ = engine::make_ref<Running::Flown>(question.hash(), make_key(), now);
   }
+}
+
+// One and the same for all who compare theirs with it, who note what they have asked.
+Object Solo::key() {
+  if (key_) return key_;
+  const std::uint64_t number = number_;
+  Solos& solos = solos_;
+  Object key = call_.make_key();
+  if (solos.running(number) == nullptr) return key;
+  if (!key_) key_ = key;
+  return key_;
 }
 
 // False: meanwhile it has got one, or its result is to be stored nowhere.
@@ -49,23 +60,29 @@ engine::Context Solo::context() {
 }
 
 // Python may run where a key is made (a collection, before 3.12) and where keys are compared. What
-// was found may be over then, and its stack another's.
+// was found may be over then, and its stack another's: the search begins anew, and knows what it
+// has asked.
 bool Solos::search(const Question& question) {
   drop_those_of_the_parent();
-  for (Solo* solo = first_; solo != nullptr; solo = solo->next_) {
-    if (solo->call_.question().hash() != question.hash() || solo->detached_) continue;
-    const std::uint64_t number = solo->number_;
-    const Object key = solo->call_.make_key();
-    if (running(number) == nullptr) return find(question);
-    if (!question.means(key.get())) {
-      if (!question.answer()) continue;
-      return find(question);
+  for (Solo* solo = first_; solo != nullptr;) {
+    if (solo->call_.question().hash() != question.hash() || solo->detached_) {
+      solo = solo->next_;
+      continue;
     }
-    if (solo->own()) {
+    const std::uint64_t number = solo->number_;
+    const Object key = solo->key();
+    if (running(number) == nullptr) {
+      solo = first_;
+    } else if (!question.means(key.get())) {
+      solo = question.answer() ? first_ : solo->next_;
+    } else if (solo->own()) {
       solo->become_flight();
       return true;
+    } else if (make_joinable(*solo, question, key)) {
+      return false;
+    } else {
+      solo = first_;
     }
-    return !make_joinable(*solo, question, key) && find(question);
   }
   return false;
 }

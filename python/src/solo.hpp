@@ -86,6 +86,8 @@ class Solo {
   bool take(const engine::Ref<Running::Flown>& flight) noexcept;
   /// Of this thread.
   bool own() const noexcept;
+  /// Of its call. It may be over when this returns. Throws `Raised`.
+  Object key();
 
   /// What this thread is inside of, solos (which become flights) and `contextvars` included.
   /// Throws.
@@ -104,6 +106,7 @@ class Solo {
   Solo* next_;
   const std::uint64_t number_;  // Of its function's solos: addresses come again.
   std::atomic<bool> detached_{false};
+  Object key_;  // Once somebody has asked.
   engine::Ref<Running::Flown> flight_;
 };
 

@@ -167,6 +167,27 @@ def test_a_cycle_between_two_threads_is_broken():
 # Of a function that is known to be quick a flight is made when somebody wants to join it.
 
 
+def test_a_quick_body_may_call_itself_with_arguments_of_the_same_hash():
+    class Node:
+        def __init__(self, number):
+            self.number = number
+
+        def __hash__(self):
+            return hash(self.number)  # Of -1 it is that of -2.
+
+        def __eq__(self, other):
+            return self.number == other.number
+
+    @dcache
+    def depth(node, scale):
+        return 0 if node.number != -1 else scale + depth(Node(-2), scale)
+
+    for number in range(200):
+        depth(Node(number), 1)
+    assert depth(Node(-1), 1) == 1
+    assert depth.cache_info()[:2] == (0, 202)
+
+
 @pytest.mark.parametrize("change", ["end", "be invalidated"])
 def test_a_quick_body_may_end_or_be_invalidated_while_its_key_is_compared(change):
     gate, other_gate = Gate(), Gate()
