@@ -155,7 +155,6 @@ class _Async(_Cached[_P, _R]):
 class Function(_Sync[_P, _R]):
     """A cached function."""
 
-    def __set_name__(self, owner: type, name: str, /) -> None: ...
     @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> Self: ...
     @overload

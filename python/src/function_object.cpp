@@ -157,13 +157,6 @@ void become_method(PyObject* self) {
   Py_DECREF(before);
 }
 
-PyObject* set_name(PyObject* self, PyObject* const*, Py_ssize_t) {
-  return guarded([&] {
-    become_method(self);
-    Py_RETURN_NONE;
-  });
-}
-
 PyObject* get(PyObject* self, PyObject* instance, PyObject* type) {
   return guarded([&] {
     const bool of_class = reinterpret_cast<FunctionObject*>(self)->binds_class;
@@ -289,7 +282,6 @@ PyMethodDef methods[] = {
     {"cache_parameters", cache_parameters, METH_NOARGS,
      "cache_parameters($self, /)\n--\n\n"
      "The bound, and whether types count."},
-    {"__set_name__", method(set_name), METH_FASTCALL, nullptr},
     {"__reduce__", reduce, METH_NOARGS, nullptr},
     {"__copy__", copy, METH_NOARGS, nullptr},
     {"__deepcopy__", copy, METH_O, nullptr},

@@ -2,6 +2,7 @@
 """Methods: `self` by identity and weakly, the verbs, every order of decorators."""
 
 import copy
+import dataclasses
 import gc
 import inspect
 import pickle
@@ -307,6 +308,34 @@ def test_a_function_put_on_a_class_later_is_a_method():
     watch = weakref.ref(one)
     del one
     assert watch() is None
+
+
+@dataclasses.dataclass
+class Order:
+    total: int
+
+
+def test_a_function_that_a_class_only_keeps_is_no_method():
+    @dcache
+    def total(order):
+        return order.total
+
+    order = Order(1)
+    assert total(order) == 1
+
+    class Handlers:
+        handle = total
+
+    @dataclasses.dataclass
+    class Event:
+        callback: object = total
+
+    assert total.peek(order) == 1
+    order.total = 2
+    assert total(order) == 2
+    assert Handlers.handle(order) == 2
+    order.total = 3
+    assert Event().callback(order) == 3
 
 
 def test_a_method_may_leave_its_instance_out():
