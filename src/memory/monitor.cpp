@@ -67,7 +67,7 @@ class Shadow {
   }
 
   std::uint16_t evict() noexcept {
-    const auto victim = queues_.victim();
+    const auto victim = queues_.victim(true);
     const auto slot = static_cast<std::uint16_t>(victim.slot);
     if (victim.remember) ghost_.remember(spread(prints_[slot]));
     auto* link = &chain(prints_[slot]);

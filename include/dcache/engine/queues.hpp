@@ -59,8 +59,9 @@ class Queues {
   /// Takes in a slot that is in no queue, its weight already set. `from_ghost`: the ghost knew it.
   void insert(std::uint32_t slot, bool from_ghost) noexcept;
 
-  /// Chooses the entry to evict and takes it out.
-  Victim victim() noexcept;
+  /// Chooses the entry to evict and takes it out. `reused`: what comes next is `insert` of that
+  /// slot; it may then stay where it is until there.
+  Victim victim(bool reused = false) noexcept;
 
   /// Which two slots the next calls of `victim` look at first, as far as is known now; `no_slot`
   /// where nothing is.
@@ -143,12 +144,16 @@ class Queues {
   void leave_youth(std::uint32_t slot, std::uint32_t weight) noexcept;
   void age() noexcept;
   void spill(std::uint32_t newcomer_weight) noexcept;
-  std::uint32_t try_small(bool force) noexcept;
+  void unlink_from(Ring& ring, std::uint32_t slot) noexcept;
+  void renew_oldest(std::uint32_t slot, std::uint32_t weight) noexcept;
+  std::uint32_t try_small(bool force, bool reused) noexcept;
   std::uint32_t try_main(bool force) noexcept;
 
   NodeTable* nodes_;
   std::array<Ring, rings> rings_{};
   Youth youth_{};
+  std::uint32_t vacated_ =
+      no_slot;  // Evicted, to be inserted next; still the oldest of the small ring.
   std::uint64_t capacity_ = 0;
   std::uint64_t small_target_ = 1;
   std::uint64_t small_limit_ = 1;  // What the small ring may hold before it spills.

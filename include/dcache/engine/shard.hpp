@@ -296,7 +296,7 @@ class Shard {
   void sweep_some(Moment now, std::size_t most, std::size_t& steps, Slot keep,
                   Graves& graves) noexcept;
   DCACHE_HOT Slot evict(Victim victim, Graves& graves) noexcept;
-  DCACHE_HOT Victim victim_for_slot() noexcept;
+  DCACHE_HOT Victim victim_for_slot(bool reused = false) noexcept;
   void release(Slot slot) noexcept {
     if (slot != no_slot) roster_.release(slot);
   }

@@ -86,7 +86,7 @@ inline Slot Shard<K, V, H, E>::vacate(Graves& graves) noexcept {
   while (roster_.full() && !graves.full()) {
     if (slot != no_slot) [[unlikely]]
       roster_.release(slot);
-    slot = evict(victim_for_slot(), graves);
+    slot = evict(victim_for_slot(plain && !roster_.overfull()), graves);
   }
   return slot != no_slot ? slot : roster_.claim();
 }
@@ -152,8 +152,8 @@ bool Shard<K, V, H, E>::evict_one() {
 
 // Entries without weight leave only for want of slots. REQUIRES: there is an entry.
 template <class K, class V, class H, class E>
-inline Victim Shard<K, V, H, E>::victim_for_slot() noexcept {
-  Victim victim = roster_.victim();
+inline Victim Shard<K, V, H, E>::victim_for_slot(bool reused) noexcept {
+  Victim victim = roster_.victim(reused);
   if (victim.slot == no_slot) [[unlikely]]
     victim.slot = roster_.any();
   return victim;
