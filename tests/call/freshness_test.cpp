@@ -27,6 +27,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Gate;
+using testing::wait_for_waiters;
 using testing::wait_until;
 
 using Options = MemoizeOptions<int>;
@@ -348,6 +349,47 @@ TEST_F(MemoizeFreshness, WithAWaitACallerIsGivenTheStaleResultIfTheRefreshFails)
   EXPECT_EQ(function(1), 1) << "nobody tries for a second";
   EXPECT_EQ(runs, 2);
   EXPECT_EQ(function.stats().refresh_failures, 1);
+}
+
+TEST_F(MemoizeFreshness, WithAWaitACallerIsGivenWhatWasPutMeanwhileIfTheRefreshFails) {
+  Gate gate;
+  const auto function =
+      counted({.ttl = 10s, .stale_for = 1h, .wait = 1h, .on_background = noting()});
+  function(1);
+  clock.advance(10s);
+  fails = true;
+  on_run = [&](int) { gate.pass(); };
+  auto caller = std::async(std::launch::async, [&] { return function(1); });
+  gate.wait_until_reached();
+  wait_for_waiters(function, 1, 1);
+
+  function.put(50, 1);
+  gate.open();
+  EXPECT_EQ(caller.get(), 50);
+  EXPECT_EQ(function.stats().stale, 0);
+  wait_for_refreshes(1);
+}
+
+TEST_F(MemoizeFreshness, WhatWasInvalidatedDuringAWaitIsNotServedThoughAnotherHasCome) {
+  Gate gate;
+  const auto function =
+      counted({.ttl = 10s, .stale_for = 1h, .wait = 1h, .on_background = noting()});
+  function(1);
+  clock.advance(10s);
+  on_run = [&](int run) {
+    if (run != 2) return;
+    gate.pass();
+    throw std::runtime_error("the refresh failed");
+  };
+  auto caller = std::async(std::launch::async, [&] { return function(1); });
+  gate.wait_until_reached();
+  wait_for_waiters(function, 1, 1);
+
+  function.invalidate(1);
+  EXPECT_EQ(function(1), 3);
+  gate.open();
+  EXPECT_EQ(caller.get(), 3);
+  wait_for_refreshes(1);
 }
 
 // --- refresh_ahead ---

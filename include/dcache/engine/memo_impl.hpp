@@ -101,7 +101,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint
 template <class R, class... P>
 typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, std::uint64_t hash,
                                                               Hit& hit, bool fresh) {
-  const Kept kept = hit.value();
+  Kept kept = hit.value();
   // What is fresh is looked at again when it ceases to be, whether a refresh is running or not.
   const Moment pause = near_.after(pause_);
   const Moment pause_until = fresh ? std::min(pause, freshness_.fresh_until(hit.terms())) : pause;
@@ -120,8 +120,11 @@ typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, 
       counts_.count(waited);
       return give(*answer->value());
     }
-    near_.find(view, hash, hit, false);  // It may have been invalidated while we waited.
+    // While we waited it may have been invalidated, or another result may have taken its place.
+    near_.find(view, hash, hit, false);
     if (!hit) return compute(view, hash, false);
+    kept = hit.value();
+    fresh = hit.now() < freshness_.fresh_until(hit.terms());
   }
   if (!fresh) counts_.count(stale);
   return give(kept);
