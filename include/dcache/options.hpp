@@ -81,7 +81,8 @@ struct MemoizeOptions {
   /// How long a caller waits for somebody else's computation before it computes, too; > 0. If the
   /// function takes longer, three times its measured time is waited.
   Duration flight_timeout = std::chrono::seconds(30);
-  /// Called on the background thread instead of a refresh; has to call `run`, which does not throw.
+  /// Called on the background thread instead of a refresh; has to call `run`, then or later, once,
+  /// on any thread. It does not throw.
   std::function<void(const std::function<void()>& run)> on_background = nullptr;
   /// Told why a refresh in the background failed. The old result stays.
   std::function<void(std::exception_ptr)> on_refresh_error = nullptr;

@@ -594,6 +594,31 @@ TEST_F(MemoizeFreshness, OnBackgroundThatThrowsCostsARefreshAndNoMore) {
   EXPECT_EQ(function(1), 2);
 }
 
+TEST_F(MemoizeFreshness, OnBackgroundMayKeepTheRefreshAndRunItWhenItHasReturned) {
+  std::promise<std::function<void()>> kept;
+  std::future<std::function<void()>> given = kept.get_future();
+  std::function<void()> run;
+  {
+    const auto function = counted(
+        {.ttl = 10s,
+         .refresh_ahead = 0.5,
+         .on_background = [&](const std::function<void()>& refresh) { kept.set_value(refresh); }});
+    function(1);
+    clock.advance(5s);
+    function(1);
+    run = given.get();
+    const auto behind = std::make_shared<std::latch>(1);
+    ASSERT_TRUE(engine::background().submit([behind] { behind->count_down(); }));
+    behind->wait();
+
+    run();
+    EXPECT_EQ(function(1), 2);
+    EXPECT_EQ(function.stats().refreshes, 1);
+  }
+  run();
+  EXPECT_EQ(runs, 2) << "once is all it does";
+}
+
 TEST_F(MemoizeFreshness, AFunctionMayBeDestroyedWhileItsRefreshRuns) {
   Gate gate;
   std::promise<void> destroyed;

@@ -181,16 +181,17 @@ std::optional<typename Memo<R, P...>::Kept> Memo<R, P...>::find_after_failure(co
 }
 
 // A refused task drops its leadership, which abandons the flight: what there is goes on being
-// served, and the next try is after the pause.
+// served, and the next try is after the pause. What `on_background` is given owns all that it
+// needs: it may be kept, and called when that has returned.
 template <class R, class... P>
 void Memo<R, P...>::start_refresh(Leadership<Running> leadership, const View& view,
                                   std::uint64_t hash, Moment pause_until) {
   if (!options_.wait || *options_.wait == Duration(0)) near_.set_review(view, hash, pause_until);
   auto carried = std::make_shared<Leadership<Running>>(std::move(leadership));
-  auto task = [self = this->shared_from_this(), carried, hash] {
-    const std::function<void()> refresh = [&] {
-      if (*carried) self->refresh_in_background(std::move(*carried), hash);
-    };
+  auto refresh = [self = this->shared_from_this(), carried, hash] {
+    if (*carried) self->refresh_in_background(std::move(*carried), hash);
+  };
+  auto task = [self = this->shared_from_this(), refresh = std::move(refresh)] {
     if (self->options_.on_background) {
       self->options_.on_background(refresh);
     } else {
