@@ -57,7 +57,11 @@ bool Flight::leave(Waiter& waiter) noexcept {
 SteadyTime Flight::deadline(const FlightLimits& limits) const noexcept {
   if (left_behind()) return SteadyTime();  // Long past: nobody runs it here.
   const std::scoped_lock held(lock_);
-  return started_ + patience(limits, takeovers_);
+  return due(limits);
+}
+
+SteadyTime Flight::due(const FlightLimits& limits) const noexcept {
+  return queued_ ? started_ : started_ + patience(limits, takeovers_);
 }
 
 Turn Flight::try_take_over(Waiter& waiter, const FlightLimits& limits, SteadyTime now) noexcept {
@@ -68,14 +72,15 @@ Turn Flight::try_take_over(Waiter& waiter, const FlightLimits& limits, SteadyTim
   }
   const std::scoped_lock held(lock_);
   if (phase_ == Phase::landed || phase_ == Phase::claimed || !waiter.enlisted_ ||
-      now < started_ + patience(limits, takeovers_)) {
+      now < due(limits)) {
     return Turn::keep_waiting;
   }
   unlink(waiter, dropped);
   if (phase_ == Phase::settled) return Turn::landed;
+  started_ = now;
+  if (std::exchange(queued_, false)) return Turn::take_over;  // In the leader's place.
   ++takeovers_;
   ++runners_;
-  started_ = now;
   return Turn::take_over;
 }
 
@@ -88,6 +93,18 @@ bool Flight::start(SteadyTime now) noexcept {
   }
   started_ = now;
   return true;
+}
+
+void Flight::queue() noexcept {
+  if (left_behind()) return;
+  const std::scoped_lock held(lock_);
+  queued_ = true;
+}
+
+bool Flight::unqueue() noexcept {
+  if (left_behind()) return true;
+  const std::scoped_lock held(lock_);
+  return std::exchange(queued_, false);
 }
 
 bool Flight::claim() noexcept {

@@ -619,6 +619,57 @@ TEST_F(MemoizeFreshness, OnBackgroundMayKeepTheRefreshAndRunItWhenItHasReturned)
   EXPECT_EQ(runs, 2) << "once is all it does";
 }
 
+TEST_F(MemoizeFreshness, NobodyWaitsForARefreshThatWaitsForAThread) {
+  std::atomic<bool> held{false};
+  std::latch open(1);
+  const auto function = memoize(
+      [&](int key) {
+        if (key < 16 && held) open.wait();
+        return ++runs;
+      },
+      {.ttl = 10s, .refresh_ahead = 0.5, .clock = &clock});
+  for (int key = 0; key <= 16; ++key) function(key);
+  held = true;
+  clock.advance(5s);
+  for (int key = 0; key <= 16; ++key) function(key);  // The last is behind all that hold a thread.
+  clock.advance(5s);
+
+  auto caller = std::async(std::launch::async, [&] { return function(16); });
+  EXPECT_EQ(caller.wait_for(20s), std::future_status::ready);
+  open.count_down();
+  EXPECT_EQ(caller.get(), 18);
+  wait_until([&] { return function.stats().refreshes >= 16; });
+  const auto behind = std::make_shared<std::latch>(1);
+  ASSERT_TRUE(engine::background().submit([behind] { behind->count_down(); }));
+  behind->wait();
+  EXPECT_EQ(function.peek(16), 18) << "it is not computed once more";
+}
+
+TEST_F(MemoizeFreshness, RefreshesThatNeedEachOtherDoNotHoldAllThreads) {
+  std::atomic<bool> held{false};
+  std::latch open(1);
+  const auto inner =
+      memoize([&](int) { return ++runs; }, {.ttl = 10s, .refresh_ahead = 0.5, .clock = &clock});
+  const auto outer = memoize(
+      [&](int) {
+        if (held) open.wait();
+        return inner(1);
+      },
+      {.ttl = 10s, .refresh_ahead = 0.5, .clock = &clock});
+  for (int key = 0; key < 16; ++key) outer(key);
+  held = true;
+  clock.advance(5s);
+  for (int key = 0; key < 16; ++key) outer(key);
+  inner(1);  // Its refresh is behind all those that will ask for it.
+  clock.advance(5s);
+
+  open.count_down();
+  auto all = std::async(std::launch::async,
+                        [&] { wait_until([&] { return outer.stats().refreshes == 16; }); });
+  EXPECT_EQ(all.wait_for(20s), std::future_status::ready);
+  EXPECT_EQ(runs, 2);
+}
+
 TEST_F(MemoizeFreshness, AFunctionMayBeDestroyedWhileItsRefreshRuns) {
   Gate gate;
   std::promise<void> destroyed;

@@ -274,6 +274,56 @@ TEST_F(FlightsTest, ExactlyOneWaiterTakesOverAndTheOthersJoinIt) {
   EXPECT_EQ(flight->deadline(limits_), start_ + 90s + 120s);
 }
 
+TEST_F(FlightsTest, OneWaiterTakesThePlaceOfALeaderThatHasQueued) {
+  auto [flight, leader] = join();
+  Leadership<Registry> queued(flights_, flight);
+  queued.queue();
+  Callback one, two;
+  flight->enlist(one);
+  flight->enlist(two);
+
+  EXPECT_EQ(flight->deadline(limits_), start_);
+  EXPECT_EQ(flight->try_take_over(one, limits_, start_ + 1s), Turn::take_over);
+  EXPECT_EQ(flight->try_take_over(two, limits_, start_ + 1s), Turn::keep_waiting);
+  EXPECT_EQ(flight->runners(), 1U);
+  EXPECT_EQ(flight->deadline(limits_), start_ + 1s + 30s) << "not doubled: nobody had his time";
+
+  EXPECT_FALSE(queued.begin());
+  EXPECT_FALSE(queued);
+  EXPECT_TRUE(land(*flight, 7));
+  EXPECT_EQ(two.landed_count, 1);
+}
+
+TEST_F(FlightsTest, LeaderThatHasQueuedBeginsIfNobodyHasComeForIt) {
+  auto [flight, leader] = join();
+  Leadership<Registry> queued(flights_, flight);
+  queued.queue();
+
+  EXPECT_TRUE(queued.begin());
+  Callback late;
+  flight->enlist(late);
+  EXPECT_EQ(flight->try_take_over(late, limits_, start_ + 1s), Turn::keep_waiting);
+  queued = {};
+  EXPECT_EQ(late.asked_count, 1) << "dropped, it is handed over as any other";
+  flights_.abandon(*flight, start_);
+}
+
+TEST_F(FlightsTest, LeaderThatHasQueuedAndIsDroppedLeavesTheFlightToWhoHasItsPlace) {
+  auto [flight, leader] = join();
+  Leadership<Registry> queued(flights_, flight);
+  queued.queue();
+  Callback taker, waiter;
+  flight->enlist(taker);
+  flight->enlist(waiter);
+  ASSERT_EQ(flight->try_take_over(taker, limits_, start_), Turn::take_over);
+
+  queued = {};
+  EXPECT_EQ(waiter.asked_count, 0);
+  EXPECT_EQ(flight->runners(), 1U);
+  EXPECT_TRUE(land(*flight, 7));
+  EXPECT_EQ(waiter.landed_count, 1);
+}
+
 TEST_F(FlightsTest, FirstFinisherIsKeptAndALateOneStoresNothing) {
   const auto [flight, leader] = join();
   Callback taker, waiter;

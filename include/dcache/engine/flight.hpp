@@ -95,7 +95,8 @@ class Flight : public Counted {
   /// Takes a waiter out. False: it has been told, or is being told at this moment by another
   /// thread, and must stay alive until that has happened.
   bool leave(Waiter& waiter) noexcept;
-  /// When `try_take_over` is worth asking. It moves as runners change: ask again when it passes.
+  /// When `try_take_over` is worth asking: at once while the leader is queued. It moves as runners
+  /// change: ask again when it passes.
   SteadyTime deadline(const FlightLimits& limits) const noexcept;
   /// Makes the waiter a runner if the deadline has passed: of all who ask, exactly one, because the
   /// deadline is counted anew from there.
@@ -108,6 +109,12 @@ class Flight : public Counted {
   /// The time counts from here: called when the body begins. False: it has landed meanwhile, and
   /// the caller is no runner any more.
   bool start(SteadyTime now) noexcept;
+  /// The leader's turn may be long in coming (it is a task in a queue): whoever waits and may lead
+  /// need not, and takes its place. REQUIRES: the caller leads, alone, and has not started.
+  void queue() noexcept;
+  /// The turn of the leader who has queued. False: another one has its place, and it is no runner
+  /// any more.
+  bool unqueue() noexcept;
 
   std::size_t waiters() const noexcept;
   unsigned runners() const noexcept;
@@ -133,6 +140,7 @@ class Flight : public Counted {
   using Reached = std::vector<Ref<Flight>>;
 
   bool left_behind() const noexcept { return generation_ != fork_generation(); }
+  SteadyTime due(const FlightLimits& limits) const noexcept;
   bool attached() const noexcept { return attached_.load(std::memory_order_acquire); }
   Joining admit(Waiter& waiter, Context& context) noexcept;
   bool would_wait_for_itself(const Context& context, Reached& reached);
@@ -158,6 +166,7 @@ class Flight : public Counted {
   Phase phase_ = Phase::flying;
   unsigned runners_ = 1;
   unsigned takeovers_ = 0;
+  bool queued_ = false;  // The one runner there is has not had its turn.
   SteadyTime started_;
   Waiter* first_ = nullptr;  // In the order they came.
   Waiter* last_ = nullptr;

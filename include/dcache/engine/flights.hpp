@@ -275,14 +275,28 @@ class Leadership {
     std::swap(flights_, other.flights_);
     std::swap(flight_, other.flight_);
     std::swap(now_, other.now_);
+    std::swap(queued_, other.queued_);
     return *this;
   }
   ~Leadership() {
-    if (flight_) flights_->abandon(*flight_, now_());
+    if (flight_ && begin()) flights_->abandon(*flight_, now_());
   }
 
   explicit operator bool() const noexcept { return static_cast<bool>(flight_); }
   const Ref<Flown>& flight() const noexcept { return flight_; }
+
+  /// `Flight::queue`: for a task that has yet to be run.
+  void queue() noexcept {
+    flight_->queue();
+    queued_ = true;
+  }
+  /// The task is run. False: whoever needed the outcome did not wait for that and leads instead;
+  /// this leads nothing any more.
+  bool begin() noexcept {
+    if (!std::exchange(queued_, false) || flight_->unqueue()) return true;
+    resign();
+    return false;
+  }
 
   /// `Flights::land`; it leads nothing after that.
   template <class Commit>
@@ -297,6 +311,7 @@ class Leadership {
   Flights* flights_ = nullptr;
   Ref<Flown> flight_;
   SteadyTime (*now_)() noexcept = nullptr;
+  bool queued_ = false;
 };
 
 }  // namespace dcache::engine

@@ -187,9 +187,10 @@ template <class R, class... P>
 void Memo<R, P...>::start_refresh(Leadership<Running> leadership, const View& view,
                                   std::uint64_t hash, Moment pause_until) {
   if (!options_.wait || *options_.wait == Duration(0)) near_.set_review(view, hash, pause_until);
+  leadership.queue();
   auto carried = std::make_shared<Leadership<Running>>(std::move(leadership));
   auto refresh = [self = this->shared_from_this(), carried, hash] {
-    if (*carried) self->refresh_in_background(std::move(*carried), hash);
+    if (*carried && carried->begin()) self->refresh_in_background(std::move(*carried), hash);
   };
   auto task = [self = this->shared_from_this(), refresh = std::move(refresh)] {
     if (self->options_.on_background) {
