@@ -110,7 +110,8 @@ inline constexpr bool pointer_like =
 
 /// Something that looks at what somebody else owns.
 template <class T>
-inline constexpr bool view_like = pointer_like<T> || std::ranges::view<T>;
+inline constexpr bool view_like =
+    pointer_like<T> || std::ranges::view<T> || std::input_or_output_iterator<T>;
 
 namespace signature_detail {
 template <class T>
@@ -143,14 +144,19 @@ struct Parts<T> {
 };
 }  // namespace signature_detail
 
-/// True: nothing in a T looks at what somebody else owns.
-template <class T>
+/// True: nothing in a T looks at what somebody else owns. `result`: smart pointers own, and so may
+/// a container of the user's, whatever its elements look at.
+template <class T, bool result = false>
 consteval bool owning() {
-  if constexpr (view_like<T> || signature_detail::IsInitializerList<T>::value) {
+  if constexpr (result && signature_detail::IsSmartPointer<T>::value) {
+    return true;
+  } else if constexpr (view_like<T> || signature_detail::IsInitializerList<T>::value) {
     return false;
+  } else if constexpr (result && Range<T> && !only_elements<T>) {
+    return true;
   } else {
     return []<class... Part>(std::type_identity<std::tuple<Part...>>) {
-      return (owning<std::remove_cvref_t<Part>>() && ...);
+      return (owning<std::remove_cvref_t<Part>, result>() && ...);
     }(std::type_identity<typename signature_detail::Parts<T>::type>{});
   }
 }
@@ -217,6 +223,9 @@ struct Argument<P> {
   static_assert(std::is_const_v<typename Span::element_type>,
                 "dcache: a std::span argument must be of const elements: what a function writes "
                 "through its arguments cannot be remembered.");
+  static_assert(!std::same_as<typename Span::value_type, bool>,
+                "dcache: a std::span of bool cannot be given back from what keeps it: take a "
+                "const std::vector<bool>&.");
   using Stored = std::vector<typename Span::value_type>;
   using View = Stored;
   static View view(Span argument) { return Stored(argument.begin(), argument.end()); }
@@ -292,10 +301,14 @@ consteval bool check_result() {
                 "dcache: the function returns a reference. The cache would outlive what it refers "
                 "to: return a value, or a std::shared_ptr<const T>.");
   using T = std::remove_cvref_t<R>;
-  static_assert(!view_like<T> || signature_detail::IsSmartPointer<T>::value,
-                "dcache: the function returns a view or a pointer. The cache would outlive what it "
-                "looks at: return the content (std::string, std::vector) or a "
-                "std::shared_ptr<const T>.");
+  static_assert(
+      owning<T, true>(),
+      "dcache: the function returns a view or a pointer, or something that holds one. The "
+      "cache would outlive what it looks at: return the content (std::string, "
+      "std::vector) or a std::shared_ptr<const T>.");
+  static_assert(std::is_void_v<R> || std::is_reference_v<R> || std::is_move_constructible_v<T>,
+                "dcache: the function returns what can be neither moved nor copied: return a "
+                "std::shared_ptr<const T> to it.");
   static_assert(!signature_detail::IsFuture<T>::value,
                 "dcache: the function returns a std::future, which can be read once: return its "
                 "value, or a std::shared_future.");
