@@ -124,7 +124,7 @@ class Cache {
     return wrap<engine::signature_of<F>>(std::move(name), std::move(function), std::move(options),
                                          version);
   }
-  template <class S, class F>
+  template <class S, class F = S*>
     requires std::is_function_v<S>
   Memoized<S> memoize(std::string name, F function,
                       MemoizeOptions<engine::result_of<S>> options = {},

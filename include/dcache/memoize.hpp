@@ -210,14 +210,15 @@ Memoized<engine::signature_of<F>> memoize(F function, memoize_detail::Options<F>
   return {std::string(), std::move(function), std::move(options)};
 }
 
-/// The same for a callable with several signatures, such as a generic lambda.
-template <class S, class F>
+/// The same for a callable with several signatures, such as a generic lambda, or a function with
+/// overloads.
+template <class S, class F = S*>
   requires std::is_function_v<S>
 Memoized<S> memoize(std::string name, F function,
                     MemoizeOptions<engine::result_of<S>> options = {}) {
   return memoize_detail::Maker<S>::make(std::move(name), std::move(function), std::move(options));
 }
-template <class S, class F>
+template <class S, class F = S*>
   requires std::is_function_v<S>
 Memoized<S> memoize(F function, MemoizeOptions<engine::result_of<S>> options = {}) {
   return {std::string(), std::move(function), std::move(options)};

@@ -30,6 +30,32 @@
 
 #include "dcache/memoize.hpp"
 
+namespace elsewhere {
+
+struct Place {
+  int postcode;
+  bool operator==(const Place&) const = default;
+};
+
+// Names that are found through a Place, and take whatever comes.
+template <class... T>
+int coalesce(T&&...) {
+  return 0;
+}
+template <class... T>
+int refresh_flight(T&&...) {
+  return 0;
+}
+
+}  // namespace elsewhere
+
+template <>
+struct std::hash<elsewhere::Place> {
+  std::size_t operator()(const elsewhere::Place& place) const {
+    return static_cast<std::size_t>(place.postcode);
+  }
+};
+
 namespace dcache {
 namespace {
 
@@ -122,6 +148,19 @@ TEST(MemoizeCallable, MayBeAGenericLambdaWithASignature) {
   EXPECT_EQ(texts("ab"), "abab");
   EXPECT_EQ(bodies(numbers), 1);
   EXPECT_EQ(bodies(texts), 1);
+}
+
+int thrice(int number) { return 3 * number; }
+double thrice(double number) noexcept { return 3 * number; }
+
+TEST(MemoizeCallable, MayBeAFunctionWithOverloadsWithASignature) {
+  const auto whole = memoize<int(int)>(thrice);
+  const auto broken = memoize<double(double)>("thrice", &thrice, {.max_entries = 5});
+
+  EXPECT_EQ(whole(3), 9);
+  EXPECT_EQ(whole(3), 9);
+  EXPECT_EQ(broken(0.5), 1.5);
+  EXPECT_EQ(bodies(whole), 1);
 }
 
 TEST(MemoizeCallable, MayTakeNoArguments) {
@@ -460,6 +499,15 @@ struct std::hash<dcache::Heavy> {
 namespace dcache {
 namespace {
 
+TEST(MemoizeArgument, MayComeFromWhereFunctionsHaveOurNames) {
+  const auto function = memoize([](elsewhere::Place place) { return place.postcode; });
+
+  EXPECT_EQ(function({8000}), 8000);
+  EXPECT_EQ(function({8000}), 8000);
+  EXPECT_EQ(function.refresh({8000}), 8000);
+  EXPECT_EQ(bodies(function), 1);
+}
+
 TEST(MemoizeArgument, ByConstReferenceIsNotCopiedByAHit) {
   int copies = 0;
   const Heavy heavy(copies);
@@ -559,6 +607,75 @@ TEST(MemoizeResult, MayBeDeclaredConst) {
   EXPECT_EQ(function(3), "3");
   EXPECT_EQ(function(3), "3");
   EXPECT_EQ(bodies(function), 1);
+}
+
+struct Fixed {
+  const int number;
+};
+struct Labelled {
+  const std::string label;
+};
+
+TEST(MemoizeResult, MayBeWhatCannotBeAssigned) {
+  const auto fixed = memoize("fixed", [](int n) { return Fixed{n}; });
+  const auto labelled = memoize("labelled", [](int n) { return Labelled{std::to_string(n)}; });
+  const auto adder = memoize([](int n) { return [n](int other) { return n + other; }; });
+
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(fixed(3).number, 3);
+    EXPECT_EQ(labelled(3).label, "3");
+    EXPECT_EQ(adder(3)(4), 7);
+  }
+  EXPECT_EQ(bodies(fixed) + bodies(labelled) + bodies(adder), 3);
+  EXPECT_EQ(fixed.refresh(3).number, 3);
+  EXPECT_EQ(labelled.peek(3)->label, "3");
+  EXPECT_EQ(labelled.map(std::vector{3, 4}).at(1).label, "4");
+}
+
+struct Opened {
+  std::string url;
+  std::function<int()> size;
+};
+struct Ticker {
+  char symbol[8];
+  int price;
+};
+struct Traded : Ticker {
+  std::vector<Opened> pages;
+};
+
+TEST(MemoizeResult, MayHoldWhatHasNoCodecThoughTheFunctionHasAName) {
+  const auto opened =
+      memoize("opened", [](int n) { return Opened{std::to_string(n), [n] { return n; }}; });
+  const auto ticker = memoize("ticker", [](int n) { return Ticker{"ACME", n}; });
+  const auto traded = memoize("traded", [](int n) { return Traded{{"ACME", n}, {}}; });
+
+  EXPECT_EQ(opened(3).size(), 3);
+  EXPECT_EQ(opened(3).url, "3");
+  EXPECT_EQ(ticker(3).price, 3);
+  EXPECT_EQ(traded(3).price, 3);
+  EXPECT_EQ(bodies(opened), 1);
+}
+
+struct Lines {  // Owns what its elements look at.
+  std::vector<std::string> held;
+  auto begin() const { return held.begin(); }
+  auto end() const { return held.end(); }
+  std::size_t size() const { return held.size(); }
+};
+struct Tree : std::vector<Tree> {};
+
+TEST(MemoizeResult, MayHoldWhatItOwns) {
+  const auto shared = memoize([](int n) { return std::vector{std::make_shared<const int>(n)}; });
+  const auto unique = memoize([](int n) { return std::optional(std::make_unique<int>(n)); });
+  const auto lines = memoize([](int n) { return Lines{{std::to_string(n)}}; });
+  const auto tree =
+      memoize([](int n) { return Tree{std::vector<Tree>(static_cast<std::size_t>(n))}; });
+
+  EXPECT_EQ(*shared(3).at(0), 3);
+  EXPECT_EQ(***unique(3), 3);
+  EXPECT_EQ(lines(3).held.at(0), "3");
+  EXPECT_EQ(tree(3).size(), 3);
 }
 
 // --- Exceptions ---

@@ -162,6 +162,21 @@ TEST(Codec, TakesPlainAggregatesAsTuplesOfTheirMembers) {
   expect_round_trip(Colour::green);
 }
 
+struct Derived : Point {
+  int z;
+};
+struct Buffered {
+  Point before;
+  char text[4];
+  Point behind;
+};
+
+TEST(Codec, LeavesAggregatesAloneWhoseMembersItCannotTell) {
+  EXPECT_TRUE(dcache::Encodable<Order>);
+  EXPECT_FALSE(dcache::Encodable<Derived>);
+  EXPECT_FALSE(dcache::Encodable<Buffered>);
+}
+
 TEST(Codec, IsWhereUsersAddTheirOwnTypes) {
   expect_round_trip(Money(499));
   expect_round_trip(std::vector<Money>{Money(1), Money(-2)});

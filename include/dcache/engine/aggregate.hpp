@@ -2,8 +2,8 @@
 /// The members of a plain aggregate, in order, without a list of them.
 ///
 /// `struct Point { int x; int y; };` has two: `members(point)` is a tuple of references to them. At
-/// most 16 members; none of them may be an array in C's manner, and there may be no base class:
-/// what the language would not tell apart is not counted.
+/// most 16 members; one with an array in C's manner, or with a base class, is none of ours: the
+/// language does not tell what is whose. None of them may be a bit-field, which cannot be told.
 #pragma once
 
 #include <cstddef>
@@ -37,13 +37,46 @@ consteval std::size_t count() {
     return count<T, N - 1>();
   }
 }
+
+template <class T>
+struct AnyBase {
+  template <class Base>
+    requires(std::is_base_of_v<Base, T> && !std::is_same_v<Base, T>)
+  operator Base() const noexcept;  // NOLINT(*-explicit-*)
+};
+template <class T>
+inline constexpr bool has_base = requires { T{AnyBase<T>{}}; };
+
+template <class T, std::size_t... Before, std::size_t... After>
+consteval bool takes_two(std::index_sequence<Before...>, std::index_sequence<After...>) {
+  return requires {
+    T{(static_cast<void>(Before), Any{})..., {Any{}, Any{}}, (static_cast<void>(After), Any{})...};
+  };
+}
+
+// An array is counted by its elements; in braces of its own it leaves less for those behind it.
+template <class T, std::size_t I = 0>
+consteval bool has_array() {
+  if constexpr (I == count<T>()) {
+    return false;
+  } else {
+    constexpr std::make_index_sequence<I> before;
+    constexpr std::make_index_sequence<count<T>() - I - 1> after;
+    if constexpr (takes_two<T>(before, std::index_sequence<>()) && !takes_two<T>(before, after)) {
+      return true;
+    } else {
+      return has_array<T, I + 1>();
+    }
+  }
+}
 }  // namespace aggregate_detail
 
 /// True: `members` works on a T.
 template <class T>
 concept PlainAggregate = std::is_aggregate_v<T> && std::is_class_v<T> && !std::is_empty_v<T> &&
                          aggregate_detail::count<T>() > 0 &&
-                         aggregate_detail::count<T>() <= aggregate_detail::members_max;
+                         aggregate_detail::count<T>() <= aggregate_detail::members_max &&
+                         !aggregate_detail::has_base<T> && !aggregate_detail::has_array<T>();
 
 /// References to the members of `object`, which is a PlainAggregate, const or not.
 template <class T>

@@ -169,7 +169,8 @@ std::optional<Answer<Flights>> after_waiting(Waited waited, Flights& flights,
       break;
     case Waited::lead:
     case Waited::take_over:
-      return lead_flight(Leadership<Flights>(flights, std::move(flight), limits.now), call, limits);
+      return engine::lead_flight(Leadership<Flights>(flights, std::move(flight), limits.now), call,
+                                 limits);
   }
   answer.flight = std::move(flight);
   return answer;
@@ -184,12 +185,12 @@ Answer<Flights> coalesce_with(Flights& flights, const Call& call, const FlightLi
   for (;;) {
     auto joined = flights.join(call.hash, call.view, call.make_key, limits.now());
     if (joined.leader) {
-      return lead_flight(Leadership<Flights>(flights, std::move(joined.flight), limits.now), call,
-                         limits);
+      return engine::lead_flight(Leadership<Flights>(flights, std::move(joined.flight), limits.now),
+                                 call, limits);
     }
     const Waited waited = wait(*joined.flight);
     if (waited == Waited::compute_through && IdleFlights::let_go_of_all()) continue;
-    auto answer = after_waiting(waited, flights, std::move(joined.flight), call, limits);
+    auto answer = engine::after_waiting(waited, flights, std::move(joined.flight), call, limits);
     if (answer) return std::move(*answer);
   }
 }
@@ -197,13 +198,13 @@ Answer<Flights> coalesce_with(Flights& flights, const Call& call, const FlightLi
 template <class Flights, class Call>
 Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits& limits,
                          ThreadWaiter& waiter) {
-  return coalesce_with(flights, call, limits,
-                       [&](Flight& flight) { return flight.wait(waiter, limits); });
+  return engine::coalesce_with(flights, call, limits,
+                               [&](Flight& flight) { return flight.wait(waiter, limits); });
 }
 template <class Flights, class Call>
 Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits& limits) {
   ThreadWaiter waiter;
-  return coalesce(flights, call, limits, waiter);
+  return engine::coalesce(flights, call, limits, waiter);
 }
 
 /// The value computed anew, here; a running flight of the key is detached. `recheck` is asked here
@@ -211,7 +212,8 @@ Answer<Flights> coalesce(Flights& flights, const Call& call, const FlightLimits&
 template <class Flights, class Call>
 Answer<Flights> refresh_flight(Flights& flights, const Call& call, const FlightLimits& limits) {
   auto flight = flights.restart(call.hash, call.view, call.make_key, limits.now());
-  return lead_flight(Leadership<Flights>(flights, std::move(flight), limits.now), call, limits);
+  return engine::lead_flight(Leadership<Flights>(flights, std::move(flight), limits.now), call,
+                             limits);
 }
 
 /// Starts a flight for a task that will lead it later, if none runs for this key; false if one

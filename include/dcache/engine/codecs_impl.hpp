@@ -323,6 +323,7 @@ struct Codec<std::unique_ptr<T>> {
 template <engine::PlainAggregate T>
   requires(!requires { std::tuple_size<T>::value; })
 struct Codec<T> {
+  static constexpr bool by_members = true;
   static void encode(Encoder& out, const T& object) {
     codec_detail::encode_tuple(out, engine::members(object));
   }

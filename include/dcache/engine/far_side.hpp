@@ -127,13 +127,57 @@ FarSide<Result, std::tuple<typename Argument<Parameters>::View...>> far_side(
   return side;
 }
 
+namespace far_detail {
+// What the Codec of a T leaves to those of others.
+template <class T>
+struct Members : signature_detail::Parts<T> {};
+template <class T>
+  requires(Range<T> && !only_elements<T> && !requires { typename T::hasher; })
+struct Members<T> {  // The user's own, which has a Codec of its own.
+  using type = std::tuple<>;
+};
+template <class T>
+  requires(Range<T> && requires { typename T::mapped_type; })
+struct Members<T> {
+  using type = std::tuple<typename T::key_type, typename T::mapped_type>;
+};
+template <class T>
+  requires signature_detail::IsSmartPointer<T>::value
+struct Members<T> {
+  using type = std::tuple<std::remove_const_t<typename T::element_type>>;
+};
+template <class T>
+  requires requires { Codec<T>::by_members; }
+struct Members<T> {
+  using type = decltype(members(std::declval<T&>()));
+};
+
+// There is a Codec for all that a T is made of; that it is `Encodable` says so of the T alone.
+// `read`: it is made from bytes, too. `Outer`: what the T is part of, which may be a T (a tree).
+template <class T, bool read, class... Outer>
+consteval bool encodable_through() {
+  if constexpr ((std::same_as<T, Outer> || ...)) {
+    return true;
+  } else if constexpr (!Encodable<T>) {
+    return false;
+  } else {
+    constexpr bool written = read && requires { Codec<T>::by_members; };
+    return []<class... Part>(std::type_identity<std::tuple<Part...>>) {
+      return ((!written || !std::is_const_v<std::remove_reference_t<Part>>) && ...) &&
+             (encodable_through<std::remove_cvref_t<Part>, read, T, Outer...>() && ...);
+    }(std::type_identity<typename Members<T>::type>{});
+  }
+}
+}  // namespace far_detail
+
 /// Whether calls of this signature can go far: there is a `Codec` for the result and each argument.
 template <class S>
 inline constexpr bool goes_far = false;
 template <class R, class... P>
 inline constexpr bool goes_far<R(P...)> =
-    Encodable<std::remove_cv_t<R>> && std::default_initializable<std::remove_cv_t<R>> &&
-    (Encodable<typename Argument<P>::Stored> && ...);
+    far_detail::encodable_through<std::remove_cv_t<R>, true>() &&
+    std::default_initializable<std::remove_cv_t<R>> &&
+    (far_detail::encodable_through<typename Argument<P>::Stored, false>() && ...);
 
 /// The times of a result that is computed now.
 inline RecordTimes times_of(WallTime now, std::optional<Duration> ttl, Duration stale_for,

@@ -46,9 +46,11 @@ class Memo : public std::enable_shared_from_this<Memo<Result, Parameters...>> {
   using Key = std::tuple<typename Argument<Parameters>::Stored...>;
   using View = std::tuple<typename Argument<Parameters>::View...>;
   /// Small plain results are kept as they are, others behind a pointer: a hit copies the pointer
-  /// and the caller the result, outside of the table.
+  /// and the caller the result, outside of the table. (So are those that cannot be assigned, for
+  /// a const member, say: what is kept is.)
   static constexpr bool kept_bare =
-      plain_entry<std::uint64_t, Result, Hash<std::uint64_t>, Same<std::uint64_t>>;
+      plain_entry<std::uint64_t, Result, Hash<std::uint64_t>, Same<std::uint64_t>> &&
+      std::is_move_assignable_v<Result>;
   using Kept = std::conditional_t<kept_bare, Result, std::shared_ptr<const Result>>;
   /// What callers get: a result of their own, or their share of one that cannot be copied.
   using Given =

@@ -52,7 +52,7 @@ template <class R, class... P>
 RecordFault Memo<R, P...>::take(const Far& far, const Record& record, std::optional<R>& result) {
   if (record.codec != plain_codec) return RecordFault::unknown_codec;
   try {
-    result = far.decode(record.payload);
+    if (auto decoded = far.decode(record.payload)) result.emplace(std::move(*decoded));
   } catch (const std::exception&) {  // A codec of the user's.
     return RecordFault::mismatch;
   }
@@ -131,7 +131,7 @@ std::optional<typename Memo<R, P...>::Given> Memo<R, P...>::peek_far(
   const auto accept = [&](const Record& record, WallTime now) {
     std::optional<R> result;
     const RecordFault fault = take(*flown.side, record, result);
-    if (fault == RecordFault::none && record.times.fresh_at(now)) found = std::move(result);
+    if (fault == RecordFault::none && record.times.fresh_at(now)) found.emplace(std::move(*result));
     return fault;
   };
   FarCall::Look how;

@@ -82,7 +82,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::compute(const View& view, std::uint
   Flown flown(side());
   const auto call = flight_call(
       view, hash, [&] { return own(view); }, looking(view, hash, flown, sight), view, flown);
-  auto answer = coalesce(flights_, call, limits());
+  auto answer = engine::coalesce(flights_, call, limits());
   if (answer.ran) {
     counts_.count(bodies);
     measured(answer.cost);
@@ -115,7 +115,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::serve_or_refresh(const View& view, 
     FlightLimits patience = limits();
     patience.wait = *options_.wait;
     ThreadWaiter waiter;
-    const auto answer = await_flight<Running>(flight, patience, waiter);
+    const auto answer = engine::await_flight<Running>(flight, patience, waiter);
     if (answer && answer->value() != nullptr) {
       counts_.count(waited);
       return give(*answer->value());
@@ -210,7 +210,7 @@ void Memo<R, P...>::refresh_in_background(Leadership<Running> leadership, std::u
   const auto call = flight_call(
       view, hash, [&] { return flight->key(); }, looking(view, hash, flown, Sight::background),
       flight->key(), flown);
-  const auto answer = lead_flight(std::move(leadership), call, limits());
+  const auto answer = engine::lead_flight(std::move(leadership), call, limits());
   counts_.count(refreshes);
   measured(answer.cost);
   if (const std::exception_ptr error = answer.error()) {
@@ -239,7 +239,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::refresh(const View& view) {
   Flown flown(side());
   const auto call = flight_call(
       view, hash, [&] { return own(view); }, looking(view, hash, flown, Sight::blind), view, flown);
-  auto answer = refresh_flight(flights_, call, limits());
+  auto answer = engine::refresh_flight(flights_, call, limits());
   counts_.count(refreshes);
   measured(answer.cost);
   return give(std::move(answer).take());

@@ -104,13 +104,13 @@ void Memo<R, P...>::map_some(const Side& far, const std::vector<Key>& calls,
   look_together(led);
   const Context::Adopt inside(context);
   for (Led& each : led) {
-    if (each.found) results[each.at] = land(each);
+    if (each.found) results[each.at].emplace(land(each));
   }
   Idle idle(led);
   SteadyTime looked = limits().now();
   while (Led* const each = idle.next()) {
     if (!each->leadership) continue;  // It has landed, or was let go of.
-    if (!each->flown.far->busy()) results[each->at] = land(*each);
+    if (!each->flown.far->busy()) results[each->at].emplace(land(*each));
     each->leadership = {};  // Busy: another process computes it, and who waits here asks anew.
     const SteadyTime now = limits().now();
     if (now < looked + std::chrono::milliseconds(1)) continue;
@@ -140,7 +140,7 @@ typename Memo<R, P...>::Given Memo<R, P...>::land(Led& led) {
   const auto found = [&](const std::atomic<bool>&) { return led.found; };
   const auto call =
       flight_call(led.view, hash, [&] { return own(led.view); }, found, led.view, led.flown);
-  auto answer = lead_flight(std::move(led.leadership), call, limits());
+  auto answer = engine::lead_flight(std::move(led.leadership), call, limits());
   if (answer.ran) {
     counts_.count(bodies);
     measured(answer.cost);
