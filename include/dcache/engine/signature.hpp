@@ -8,6 +8,7 @@
 #include <functional>
 #include <future>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <ranges>
