@@ -39,27 +39,28 @@ std::string refusal(Options options) {
   } while (false)
 
 TEST(MemoizeOptions, ATtlIsGreaterThanZero) {
-  EXPECT_REFUSED((Options{.ttl = 0s}), "ttl must be greater than zero", "leave it out");
-  EXPECT_REFUSED((Options{.ttl = -1ms}), "ttl must be greater than zero", "leave it out");
+  EXPECT_REFUSED((Options{.ttl = 0s}), "ttl must be greater than zero, not 0 ns", "leave it out");
+  EXPECT_REFUSED((Options{.ttl = -1us}), "greater than zero, not -1000 ns", "leave it out");
 }
 
 TEST(MemoizeOptions, StaleForNeedsATtlAndIsNotNegative) {
   EXPECT_REFUSED((Options{.stale_for = 1h}), "stale_for needs a ttl", "nothing becomes stale");
-  EXPECT_REFUSED((Options{.ttl = 1s, .stale_for = -1s}), "stale_for", "must not be negative");
+  EXPECT_REFUSED((Options{.ttl = 1s, .stale_for = -1s}), "stale_for must be zero or more",
+                 "not -1000000000 ns; zero");
 }
 
 TEST(MemoizeOptions, RefreshAheadIsAFractionOfATtl) {
   EXPECT_REFUSED((Options{.refresh_ahead = 0.8}), "refresh_ahead needs a ttl", "fraction");
   for (const double fraction : {0.0, 1.0, -0.5, 80.0, std::nan("")}) {
     EXPECT_REFUSED((Options{.ttl = 1s, .refresh_ahead = fraction}), "refresh_ahead must be",
-                   "between 0 and 1, such as 0.8");
+                   "between 0 and 1, such as 0.8, not ");
   }
 }
 
 TEST(MemoizeOptions, WaitNeedsSomethingStaleAndIsNotNegative) {
   EXPECT_REFUSED((Options{.ttl = 1s, .wait = 0s}), "wait needs stale_for", "fall back on");
-  EXPECT_REFUSED((Options{.ttl = 1s, .stale_for = 1h, .wait = -1s}), "wait must not be negative",
-                 "0 serves a stale result at once");
+  EXPECT_REFUSED((Options{.ttl = 1s, .stale_for = 1h, .wait = -1ns}),
+                 "wait must be zero or more, not -1 ns", "0 serves a stale result at once");
 }
 
 TEST(MemoizeOptions, JitterIsAFractionOfATtl) {

@@ -986,7 +986,7 @@ TEST(MemoryOptions, TheErrorSaysWhatToDo) {
   EXPECT_PRED3(says, complaint(Options{.max_weight = 5}), "max_weight", "needs a weigher");
   EXPECT_PRED3(says, complaint(Options{.weigher = weigher}), "weigher", "set max_weight");
   EXPECT_PRED3(says, complaint(Options{.ttl = Duration(0)}), "ttl", "leave it out");
-  EXPECT_PRED3(says, complaint(Options{.ttl = Duration(-1)}), "ttl", "leave it out");
+  EXPECT_PRED3(says, complaint(Options{.ttl = Duration(-1)}), "not -1 ns", "leave it out");
   EXPECT_PRED3(says, complaint(Options{.idle = Duration(0)}), "idle", "leave it out");
   EXPECT_PRED3(says, complaint(Options{.shards = 0}), "shards", "1 to 64");
   EXPECT_PRED3(says, complaint(Options{.shards = 65}), "shards", "1 to 64");

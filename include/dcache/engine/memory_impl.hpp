@@ -17,11 +17,10 @@ inline constexpr std::size_t shards_max = 64;
 /// work for nothing.
 inline constexpr std::size_t nearby_entries_max = 8192;
 
-template <class T>
-void require_positive(const char* name, const std::optional<T>& value, const char* advice) {
-  if (value && *value <= T{0}) {
-    throw ConfigError(std::string("dcache: ") + name +
-                      " must be greater than zero; leave it out for " + advice);
+inline void require_positive(const char* name, std::optional<Duration> value, const char* advice) {
+  if (value && *value <= Duration(0)) {
+    throw ConfigError(std::string("dcache: ") + name + " must be greater than zero, not " +
+                      std::to_string(value->count()) + " ns; leave it out for " + advice);
   }
 }
 
