@@ -65,6 +65,11 @@ class Memoized<R(Parameters...)> {
             std::move(name), engine::as_function<Result, Parameters...>(std::move(function)),
             std::move(options), std::move(far))) {}
 
+  /// Moving copies, so that there is none without a function behind it.
+  Memoized(const Memoized&) noexcept = default;
+  Memoized& operator=(const Memoized&) noexcept = default;
+  ~Memoized() = default;
+
   /// The call. Throws what the function throws.
   // NOLINTNEXTLINE(performance-unnecessary-value-param): as the function takes them.
   Given operator()(Parameters... arguments) const { return memo_->call(Memo::view(arguments...)); }

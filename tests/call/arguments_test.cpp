@@ -215,6 +215,15 @@ TEST(MemoizeCallable, CopiesShareWhatIsRemembered) {
   EXPECT_EQ(bodies(copy), 2);
 }
 
+TEST(MemoizeCallable, StaysWhatItIsWhenItWasMovedFrom) {
+  auto function = memoize(twice);
+  const auto other = std::move(function);
+
+  EXPECT_EQ(other(3), 6);
+  EXPECT_EQ(function(3), 6);  // NOLINT(bugprone-use-after-move): what the test is about.
+  EXPECT_EQ(bodies(function), 1);
+}
+
 TEST(MemoizeCallable, MayCallItself) {
   std::function<long(int)> fibonacci;
   int runs = 0;
