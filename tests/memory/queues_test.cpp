@@ -52,6 +52,65 @@ TEST_P(QueuesTest, WeightlessEntriesAreNoVictims) {
   EXPECT_EQ(queues_.victim().slot, 1U);
 }
 
+TEST_P(QueuesTest, NobodysTurnChangesWhereANewcomerTakesTheSlotOfWhoLeft) {
+  NodeTable other_nodes(6, true);
+  other_nodes.cover(512);
+  Queues others(other_nodes, GetParam());
+  const auto both = [&](const auto& change) {
+    change(queues_, nodes_);
+    change(others, other_nodes);
+  };
+  both([](Queues& queues, NodeTable&) { queues.set_capacity(200); });
+  std::mt19937_64 random(2);
+  for (Slot slot = 0; slot < 200; ++slot) {
+    both([slot](Queues& queues, NodeTable& nodes) {
+      nodes.set_weight(slot, 1);
+      queues.insert(slot, false);
+    });
+  }
+  for (int i = 0; i < 30'000; ++i) {
+    if (random() % 500 == 0) {
+      const Knobs knobs = configurations[random() % 4];
+      both([knobs](Queues& queues, NodeTable&) { queues.set_knobs(knobs); });
+    }
+    for (const auto range : {200U, 20U}) {
+      const auto slot = static_cast<Slot>(random() % range);
+      both([slot](Queues& queues, NodeTable&) { queues.touch(slot); });
+    }
+    const Victim victim = queues_.victim(true);
+    const Victim same = others.victim();
+    ASSERT_EQ(victim.slot, same.slot) << i;
+    ASSERT_EQ(victim.remember, same.remember);
+    const auto weight = static_cast<std::uint32_t>(random() % 100 != 0);
+    const bool from_ghost = random() % 4 == 0;
+    both([&](Queues& queues, NodeTable& nodes) {
+      nodes.set_weight(victim.slot, weight);
+      queues.insert(victim.slot, from_ghost);
+      if (weight == 0) queues.reweigh(victim.slot, 1);
+    });
+    ASSERT_EQ(queues_.weight(), others.weight());
+    if (i % 100 == 0) {
+      ASSERT_EQ(slots_of(queues_), slots_of(others)) << i;
+    }
+  }
+}
+
+// A fork may catch a change between its victim and its newcomer.
+TEST_P(QueuesTest, ForgetWhoIsOnTheWayOutWhenTheyAreCleared) {
+  queues_.set_capacity(100);
+  for (Slot slot = 0; slot < 100; ++slot) {
+    nodes_.set_weight(slot, 1);
+    queues_.insert(slot, false);
+  }
+  const Slot gone = queues_.victim(true).slot;
+  queues_.clear();
+  const Slot other = gone == 0 ? 1 : 0;
+  queues_.insert(other, false);
+  queues_.insert(gone, false);
+  const auto slots = slots_of(queues_);
+  EXPECT_EQ(std::set<Slot>(slots.begin(), slots.end()), (std::set<Slot>{gone, other}));
+}
+
 TEST_P(QueuesTest, KnowTheirEntriesAndWeightsThroughEverything) {
   std::mt19937_64 random(1);
   std::map<Slot, std::uint32_t> model;

@@ -91,6 +91,7 @@ class Queues {
   void clear() noexcept {
     rings_ = {};
     youth_ = {};
+    vacated_ = no_slot;
   }
 
   /// A hit, under the lock: moves the entry to the front (LRU) or counts (adaptive).
