@@ -80,7 +80,7 @@ PyObject* Function::call(PyObject* const* args, Py_ssize_t count, PyObject* name
       return call_bound(args, count, names);
     return answer(Call(*this, args, count, names, *question), hit);
   };
-  return guarded([&] {
+  return guarded([&]() DCACHE_HOT_LAMBDA {
     const bool normal = !mode_may_differ;
     return (normal ? look(args, count, names, miss) : call_in_mode(args, count, names)).release();
   });

@@ -4,6 +4,8 @@
 
 #include <exception>
 
+#include "dcache/engine/hot.hpp"
+
 #include "errors.hpp"
 #include "object.hpp"
 
@@ -12,7 +14,7 @@ namespace dcache::python {
 /// What `run` returns; null with the interpreter's error set if it throws. Not `noexcept`: the
 /// interpreter may end a thread from within, which unwinds (`unwound_by_nobody`).
 template <class Run>
-PyObject* guarded(Run&& run) {
+DCACHE_HOT inline PyObject* guarded(Run&& run) {
   try {
     return run();
   } catch (const Raised&) {

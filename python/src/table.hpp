@@ -118,7 +118,8 @@ class Table {
   DCACHE_HOT void put(Object& key, std::uint64_t hash, PyObject* result, const engine::Terms& terms,
                       const std::atomic<bool>* detached, bool absent) {
     ++version_;
-    recent_.forget(key.get());  // What is replaced must not be met by what runs when it goes.
+    // What is replaced must not be met by what runs when it goes.
+    if (!absent) recent_.forget(key.get());
     Object kept = Object::shared(result);
     const auto stored =
         near_.store(Key{key.get(), hash}, kept.get(), hash, terms, detached, absent);
