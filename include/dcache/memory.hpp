@@ -191,7 +191,7 @@ class Memory {
       }
     }
     if (!use) return;
-    if (!hit) return miss(hash);
+    if (!hit) return note_miss(hash);
     note_hit(shard, hash, hit.found_.look.slot(), hit.now_);
   }
 
@@ -249,7 +249,12 @@ class Memory {
   void build(const Options& options);
   template <class Source>
   bool put_as(Source&& key, Value&& value, const PutOptions& options);
-  [[gnu::noinline]] void miss(std::uint64_t hash);
+  void note_miss(std::uint64_t hash) noexcept {
+    counts_.count(misses);
+    if (rules_.monitor.sampled(hash)) [[unlikely]]
+      learn(hash);
+  }
+  [[gnu::noinline]] void learn(std::uint64_t hash) noexcept;
   template <class View>
   [[gnu::noinline]] void drop_expired(const View& key, std::uint64_t hash, engine::Moment now) {
     shard(hash).remove(key, hash, Cause::expired, now);

@@ -287,7 +287,7 @@ class Function {
   Duration pause_span() const noexcept;
 
   static constexpr std::uint64_t runs_to_know = 64;
-  static constexpr std::uint64_t runs_a_look = 16;
+  static constexpr std::uint64_t runs_a_look = 32;
 
   PyObject* const self_;
   const Object wrapped_;

@@ -111,12 +111,9 @@ engine::Moment Memory<K, V, H, E>::after(Duration span) const noexcept {
 }
 
 template <class K, class V, class H, class E>
-void Memory<K, V, H, E>::miss(std::uint64_t hash) {
-  counts_.count(misses);
-  engine::Monitor& monitor = rules_.monitor;
-  if (!monitor.sampled(hash)) return;
-  monitor.note(hash);
-  monitor.learn();
+void Memory<K, V, H, E>::learn(std::uint64_t hash) noexcept {
+  rules_.monitor.note(hash);
+  rules_.monitor.learn();
 }
 
 template <class K, class V, class H, class E>
