@@ -308,7 +308,7 @@ Object Miss::result() {
 }
 
 void Miss::run() {
-  if (!leadership_) return;
+  if (!leadership_ || !leadership_.begin()) return;
   const auto flight = leadership_.flight();
   FarFlight far(function_, call_);
   const auto prepare = [&](const std::atomic<bool>& detached) {
@@ -378,6 +378,8 @@ bool refresh_in_background(Function& function, const Call& call,
   bool started = false;
   try {
     const Object miss = make_miss(function, call.args(), call.count(), call.names(), nullptr);
+    // The threads may be busy: who needs the result before one has time takes the place of this.
+    if (!function.options().async) leadership.queue();
     miss_of(miss.get()).lead(std::move(leadership));
     const char* const driver = function.options().async ? "dcache._async" : "dcache._background";
     const Object module = Object::checked(PyImport_ImportModule(driver));

@@ -264,6 +264,35 @@ def test_so_it_is_in_a_task(clock, caplog):
     assert source.async_f.stats()["refresh_failures"] == 1
 
 
+def test_a_refresh_that_has_not_begun_holds_nobody(clock):
+    busy, begun = threading.Event(), threading.Semaphore(0)
+
+    @dcache(ttl=10, refresh_ahead=0.5, clock=clock)
+    def f(x):
+        if x and threading.current_thread().name == "dcache":
+            begun.release()
+            assert busy.wait(30)
+        return x
+
+    for x in range(5):
+        f(x)
+    clock.advance(6)
+    for x in range(1, 5):
+        f(x)  # All threads that refresh are busy with these.
+    for _ in range(4):
+        assert begun.acquire(timeout=30)
+    f(0)  # Its refresh waits for one of them.
+    clock.advance(6)
+    release = threading.Timer(8, busy.set)
+    release.start()
+    try:
+        f(0)
+        assert not busy.is_set(), "waited for refreshes of other calls"
+    finally:
+        release.cancel()
+        busy.set()
+
+
 def test_on_background_runs_the_refresh(clock):
     where = []
 
