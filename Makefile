@@ -70,7 +70,8 @@ lint: ## Check format, ruff, clang-tidy over the whole tree, layers, sizes
 	@build/lint/bin/ruff format --check $(python)
 	@$(sources) | xargs clang-format-19 --dry-run -Werror
 	@cmake --preset dev -B build/tidy -DDCACHE_BUILD_PYTHON=ON >/dev/null
-	@run-clang-tidy-19 -quiet -j $(JOBS) -extra-arg=-Wno-sign-conversion -p build/tidy \
+	@run-clang-tidy-19 -quiet -j $(JOBS) -extra-arg=-Wno-sign-conversion \
+		-extra-arg=-Wno-unused-command-line-argument -p build/tidy \
 		'$(CURDIR)/(src|python/src|tests|examples)/' \
 		| sed '/warnings generated/d;/^$$/d'
 
