@@ -12,7 +12,7 @@ import sys
 import time
 import weakref
 
-from ._engine import Error, LoopWaker, inside, loop_that_steps
+from ._engine import MISSING, Error, LoopWaker, inside, loop_that_steps
 
 LEAD, WAIT, LANDED, THROUGH, AGAIN = range(5)
 _tasks: set[object] = set()  # A loop holds its tasks weakly.
@@ -85,7 +85,7 @@ async def _far_verb(miss, *steps):
         return error
 
 
-async def serve_stale(miss, stale, seconds):
+async def serve_stale(miss, seconds):
     """Waits so long for the refresh that runs; then serves what there is."""
     step = miss.enlist()
     if step == WAIT:
@@ -97,8 +97,8 @@ async def serve_stale(miss, stale, seconds):
             return miss.result()
         except Exception:  # The stale result is there for that.
             pass
-    if miss.there():
-        return stale
+    if (found := miss.there()) is not MISSING:  # Perhaps another one than before.
+        return found
     return await answer(miss)  # It was invalidated while we waited.
 
 

@@ -62,8 +62,7 @@ Object serve(Function& function, const Object& miss, Table::Hit& hit, Object& de
   if (fresh || *wait == Duration(0) || !running_loop()) return function.hit_with(kept.get());
   miss_of(miss.get()).watch(std::move(flight));
   const Object module = Object::checked(PyImport_ImportModule("dcache._async"));
-  delegate = Object::checked(PyObject_CallMethod(module.get(), "serve_stale", "OOd", miss.get(),
-                                                 kept.get(),
+  delegate = Object::checked(PyObject_CallMethod(module.get(), "serve_stale", "Od", miss.get(),
                                                  std::chrono::duration<double>(*wait).count()));
   return Object();
 }

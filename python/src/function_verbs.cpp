@@ -251,7 +251,7 @@ std::size_t Function::entries() {
 
 // Somebody serves what there is. If it is fresh, or stale and nobody waits, this caller does.
 Object Function::serve_or_refresh(const Call& call, Table::Hit& hit, bool fresh) {
-  const Object kept = Object::shared(hit.value());
+  Object kept = Object::shared(hit.value());
   const auto flight = start_refresh(call, hit, fresh);
   if (!fresh && *options_.wait > Duration(0) && !running_loop()) {
     engine::FlightLimits patience = limits();
@@ -262,7 +262,10 @@ Object Function::serve_or_refresh(const Call& call, Table::Hit& hit, bool fresh)
       return hit_with(flight->outcome().value()->get());
     }
     if (PyErr_Occurred() != nullptr) throw Raised();
-    if (!find_anything(call.question())) return compute(call, false, false);  // Invalidated.
+    // While we waited it may have been invalidated, or another result may have taken its place.
+    if (const Object found = find_fresh(call.question())) return hit_with(found.get());
+    kept = find_anything(call.question());
+    if (!kept) return compute(call, false, false);
   }
   if (!fresh) ++counts_.stale;
   return hit_with(kept.get());

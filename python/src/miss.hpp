@@ -144,8 +144,11 @@ class Miss {
   void leave() noexcept;
   /// Until `look` is worth calling, in seconds.
   double patience() const noexcept;
-  /// Whether the table has something for this call, and the caller may serve what he had.
-  bool there() { return static_cast<bool>(function_.find_anything(call_.question())); }
+  /// What the table has for this call, stale or not; none: nothing. Throws `Raised`.
+  Object there() {
+    const Object found = function_.find_anything(call_.question());
+    return found ? function_.give(found.get()) : Object();
+  }
 
   /// All of it on a thread of ours, for a plain function.
   void run();

@@ -50,7 +50,10 @@ PyObject* patience(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return Object::checked(PyFloat_FromDouble(miss.patience())); });
 }
 PyObject* there(PyObject* self, PyObject*) {
-  return on(self, [](Miss& miss) { return truth(miss.there()); });
+  return on(self, [](Miss& miss) {
+    Object found = miss.there();
+    return found ? found : Object::shared(missing);
+  });
 }
 PyObject* begin(PyObject* self, PyObject*) {
   return on(self, [](Miss& miss) { return miss.start(running_loop()) ? miss.mark() : none(); });
@@ -178,7 +181,7 @@ PyMethodDef methods[] = {
     {"look", look, METH_NOARGS, "What there is to do, now that it is awake."},
     {"leave", leave, METH_NOARGS, "Waits no longer."},
     {"patience", patience, METH_NOARGS, "After how many seconds a look is worth while."},
-    {"there", there, METH_NOARGS, "Whether the table has anything for this call."},
+    {"there", there, METH_NOARGS, "What the table has for this call, stale or not, or MISSING."},
     {"begin", begin, METH_NOARGS, "The mark for the context of the body; None: it has landed."},
     {"mark_of", mark_of, METH_O | METH_STATIC,
      "The mark for the context of bodies while these misses, a list, are led."},

@@ -211,6 +211,45 @@ def test_so_it_is_when_awaited(clock):
     asyncio.run(asyncio.wait_for(main(), 10))
 
 
+def test_with_wait_what_was_put_meanwhile_is_served_if_the_refresh_fails(clock):
+    source = Source(ttl=10, stale_for=60, wait=20, clock=clock)
+    assert source.f() == 1
+    clock.advance(11)
+    source.held, source.fails = threading.Event(), True
+    results = []
+    caller = threading.Thread(target=lambda: results.append(source.f()))
+    caller.start()
+    until(lambda: source.runs == 2)
+    source.f.put(50)
+    source.held.set()
+    caller.join(30)
+    assert results == [50]
+
+
+def test_so_it_is_in_a_task_that_waits(clock):
+    going_on, runs = asyncio.Event(), []
+
+    @dcache(ttl=10, stale_for=60, wait=20, clock=clock)
+    async def f():
+        runs.append(1)
+        if len(runs) == 2:
+            await going_on.wait()
+            raise KeyError
+        return len(runs)
+
+    async def main():
+        assert await f() == 1
+        clock.advance(11)
+        caller = asyncio.ensure_future(f())
+        while len(runs) < 2:
+            await asyncio.sleep(0)
+        await f.put(50)
+        going_on.set()
+        assert await caller == 50
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
 def test_a_refresh_that_fails_is_logged_and_the_old_result_stays(clock, caplog):
     source = Source(ttl=100, refresh_ahead=0.5, clock=clock)
     source.f()
