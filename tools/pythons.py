@@ -13,10 +13,10 @@ import re
 import shutil
 import subprocess
 import sys
-import sys
 import time
-import xml.etree.ElementTree as xml
 from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from reports import Result, read
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "python"
@@ -70,23 +70,20 @@ class Job:
         self.log = []
 
     def run(self):
-        """(passed, failed, skipped)."""
         started = ready = time.monotonic()
-        passed = failed = skipped = 0
+        result = Result()
         try:
             built = self.build()
             ready = time.monotonic()
             if built:
-                passed, failed, skipped = self.test()
+                result += self.test()
             else:
-                failed = 1
-                self.log.append(f"the build for {self.name} failed")
+                result.fail(f"the build for python {self.name}")
         except OSError as error:
-            failed = 1
-            self.log.append(f"{self.name}: {error}")
-        self.log.append(f"python {self.name}: {passed} passed, {failed} failed, {skipped} skipped"
+            result.fail(f"python {self.name}", f"  {error}")
+        self.log.append(f"python {self.name}: {result}"
                         f" in {ready - started:.0f} + {time.monotonic() - ready:.0f} s")
-        return passed, failed, skipped
+        return result
 
     def shell(self, command, **more):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -138,11 +135,11 @@ class Job:
             command = ["prlimit", f"--stack={1 << 28}", *command]
         # From its own folder, so that the package is the one that was installed.
         status = self.shell(command, cwd=TESTS, env=self.environment())
-        passed, failed, skipped = count(report)
-        if status != 0 and failed == 0:
-            self.log.append(f"pytest ended with status {status} after {passed} tests")
-            failed += 1
-        return passed, failed, skipped
+        result = read(report, f"python {self.name}")
+        if status != 0 and result.failed == 0:
+            result.fail(f"pytest of python {self.name} ended with status {status}"
+                        f" after {result.passed} tests")
+        return result
 
     def environment(self):
         tools = BUILD / "node" / "node_modules" / ".bin"
@@ -156,17 +153,6 @@ class Job:
                             "ASAN_OPTIONS": "detect_leaks=0:intercept_send=0", "UBSAN_OPTIONS": "print_stacktrace=1",
                             "DCACHE_SANITIZED": "1"}
         return environment
-
-
-def count(report):
-    """(passed, failed, skipped), read from what pytest wrote."""
-    passed = failed = skipped = 0
-    for suite in xml.parse(report).getroot().iter("testsuite") if report.exists() else ():
-        bad = int(suite.get("failures")) + int(suite.get("errors"))
-        failed += bad
-        skipped += int(suite.get("skipped"))
-        passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
-    return passed, failed, skipped
 
 
 def jobs():
@@ -192,24 +178,23 @@ def install_pyright():
 
 
 def run(only=None):
-    """(passed, failed, skipped) over all Pythons, or that of the job named `only`."""
+    """The result over all Pythons, or that of the job named `only`."""
+    result = Result()
     chosen = [job for job in jobs().values() if only in (None, job.name)]
     if not chosen:
-        print(f"no Python to test{f' called {only}' if only else ''}")
-        return 0, 1, 0
+        result.fail(f"no Python called {only}" if only else "no Python to test")
+        return result
     print("\n".join(f"{job.name}: {job.python}" for job in chosen), flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
-    totals = [0, 0, 0]
     if not install_pyright():
-        print("pyright could not be installed")
-        totals[1] += 1
+        result.fail("the installation of pyright")
     with ThreadPoolExecutor(min(2, len(os.sched_getaffinity(0)))) as pool:
         running = {pool.submit(job.run): job for job in chosen}
         for done in as_completed(running):
             print(f"\n---- python {running[done].name} ".ljust(80, "-"))
             print("\n".join(running[done].log), flush=True)
-            totals = [a + b for a, b in zip(totals, done.result())]
-    return tuple(totals)
+            result += done.result()
+    return result
 
 
 def fuzz():
