@@ -238,7 +238,8 @@ class Memory {
  private:
   enum Counter : std::uint8_t { hits, misses, counters };
 
-  Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 1U >> shard_shift_]; }
+  // By the highest bits, of which there are six for up to 64 shards.
+  Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 58U & shard_mask_]; }
   DCACHE_HOT void note_hit(Shard& shard, std::uint64_t hash, engine::Slot slot,
                            engine::Moment now) noexcept {
     counts_.count(hits);
@@ -277,7 +278,7 @@ class Memory {
   std::atomic<std::uint64_t> max_weight_;
   std::atomic<std::uint64_t> rejected_{0};
   engine::ShardRules<Key, Value> rules_;
-  unsigned shard_shift_ = 63;
+  std::size_t shard_mask_ = 0;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<std::uint32_t> generation_{engine::fork_generation()};
   engine::Lock recounting_;

@@ -4,6 +4,8 @@
 namespace dcache::engine::stripes_detail {
 namespace {
 
+constexpr unsigned shared = stripes_own * stripe_size;  // Where the last stripe begins.
+
 // One bit a stripe; set while a living thread owns it.
 constinit std::atomic<std::uint32_t> taken{0};
 
@@ -11,8 +13,8 @@ constinit std::atomic<std::uint32_t> taken{0};
 // owner goes on from there. The release here and the acquire in `assign` order the two.
 struct Owner {
   ~Owner() {
-    if (mine < stripes_own) taken.fetch_and(~(1U << mine), std::memory_order_release);
-    mine = stripes_own;  // Destructors that run after this one count in the shared stripe.
+    if (mine < shared) taken.fetch_and(~(1U << mine / stripe_size), std::memory_order_release);
+    mine = shared;  // Destructors that run after this one count in the shared stripe.
   }
 };
 
@@ -28,10 +30,10 @@ unsigned assign() noexcept {
       ++stripe;
     } else if (taken.compare_exchange_weak(seen, seen | bit, std::memory_order_acquire,
                                            std::memory_order_relaxed)) {
-      return mine = stripe;
+      return mine = stripe * stripe_size;
     }
   }
-  return mine = stripes_own;
+  return mine = shared;
 }
 
 }  // namespace dcache::engine::stripes_detail

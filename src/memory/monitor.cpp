@@ -147,7 +147,8 @@ Monitor::~Monitor() = default;
 
 void Monitor::resize(std::size_t capacity) noexcept {
   capacity_.store(capacity, std::memory_order_relaxed);
-  mask_.store(capacity == 0 ? ~std::uint64_t{0} : sampling(capacity) - 1,
+  constexpr unsigned tag_bits = 8;
+  mask_.store(capacity == 0 ? ~std::uint64_t{0} : (sampling(capacity) - 1) << tag_bits,
               std::memory_order_relaxed);
 }
 

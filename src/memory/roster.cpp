@@ -117,7 +117,7 @@ void Roster::set_entries_max(std::size_t entries_max) noexcept {
 }
 
 Slot Roster::abandon() noexcept {
-  if (!steady(version())) end_change();
+  if (changing()) end_change();
   begin_change();
   index_.clear();
   queues_.clear();

@@ -34,17 +34,15 @@ template <class T>
 class Column {
  public:
   /// Chunks of 2^shift elements, shift <= 16.
-  explicit Column(unsigned shift) noexcept
-      : mask_(static_cast<std::uint16_t>((1U << shift) - 1)),
-        shift_(static_cast<std::uint8_t>(shift)) {}
+  explicit Column(unsigned shift) noexcept : shift_(static_cast<std::uint8_t>(shift)) {}
 
   /// The element of a slot. REQUIRES: slot < size(), as seen by whoever handed out the slot.
   DCACHE_HOT T& operator[](Slot slot) const noexcept {
-    return directory_.load(std::memory_order_acquire)[slot >> shift_][slot & mask_];
+    return element(directory_.load(std::memory_order_acquire)[slot >> shift_], slot);
   }
 
   /// The same for the holder of the shard's lock, who may keep addresses in registers.
-  T& held(Slot slot) const noexcept { return held_[slot >> shift_][slot & mask_]; }
+  T& held(Slot slot) const noexcept { return element(held_[slot >> shift_], slot); }
 
   /// How many slots there is memory for. REQUIRES: the shard's lock.
   std::size_t size() const noexcept { return std::size_t{chunks_} << shift_; }
@@ -59,23 +57,34 @@ class Column {
   }
 
  private:
+  // Where slot 0 would be if a chunk reached down to it: a hit need not know how large a chunk is.
+  using Origin = std::uintptr_t;
+
+  Origin origin_of(const T* chunk, std::size_t at) const noexcept {
+    return reinterpret_cast<Origin>(chunk) - (at << shift_) * sizeof(T);
+  }
+  DCACHE_HOT static T& element(Origin origin, Slot slot) noexcept {
+    return *reinterpret_cast<T*>(origin + slot * sizeof(T));
+  }
+
   struct Owned {
     std::vector<std::unique_ptr<T[]>> chunks;
-    std::vector<std::unique_ptr<T*[]>> directories;
+    std::vector<std::unique_ptr<Origin[]>> directories;
     std::size_t directory_size = 0;
   };
 
   void grow(std::size_t slots) {
     if (!owned_) owned_ = std::make_unique<Owned>();
-    const std::size_t wanted = (slots + mask_) >> shift_;
+    const std::size_t chunk_size = std::size_t{1} << shift_;
+    const std::size_t wanted = (slots + chunk_size - 1) >> shift_;
     auto& chunks = owned_->chunks;
     chunks.reserve(wanted);
     owned_->directories.reserve(owned_->directories.size() + 1);
-    std::unique_ptr<T*[]> grown;
+    std::unique_ptr<Origin[]> grown;
     const std::size_t room = std::max(wanted, 2 * wanted - 2);
-    if (wanted > owned_->directory_size) grown = std::make_unique<T*[]>(room);
+    if (wanted > owned_->directory_size) grown = std::make_unique<Origin[]>(room);
     std::vector<std::unique_ptr<T[]>> added(wanted - chunks.size());
-    for (auto& chunk : added) chunk = std::make_unique<T[]>(std::size_t{mask_} + 1);
+    for (auto& chunk : added) chunk = std::make_unique<T[]>(chunk_size);
     for (auto& chunk : added) chunks.push_back(std::move(chunk));
     if (grown) owned_->directory_size = room;
     publish(std::move(grown));
@@ -85,11 +94,12 @@ class Column {
   // twice the last one. A directory is published with every chunk in its place. A chunk that is
   // added to a published one is a plain store: readers have its slots from the index, where they
   // are released after this.
-  void publish(std::unique_ptr<T*[]> grown) noexcept {
+  void publish(std::unique_ptr<Origin[]> grown) noexcept {
     const auto& chunks = owned_->chunks;
-    T** const directory = grown ? grown.get() : held_;
+    Origin* const directory = grown ? grown.get() : held_;
     for (std::size_t i = 0; i < chunks.size(); ++i) {
-      if (directory[i] != chunks[i].get()) directory[i] = chunks[i].get();
+      const Origin origin = origin_of(chunks[i].get(), i);
+      if (directory[i] != origin) directory[i] = origin;
     }
     chunks_ = static_cast<std::uint32_t>(chunks.size());
     if (!grown) return;
@@ -99,11 +109,10 @@ class Column {
   }
 
   // Half a cache line with all that is read: a hit reads up to three columns.
-  std::atomic<T**> directory_{nullptr};
-  const std::uint16_t mask_;
+  std::atomic<Origin*> directory_{nullptr};
   const std::uint8_t shift_;
   std::uint32_t chunks_ = 0;
-  T** held_ = nullptr;
+  Origin* held_ = nullptr;
   std::unique_ptr<Owned> owned_;
 };
 

@@ -42,6 +42,20 @@ inline std::uint64_t process_seed() noexcept {
   return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&hash_anchor));
 }
 
+/// The upper half of the product: `a` as a fraction of `b` (fastrange, Lemire 2019).
+inline std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
+#if defined(__SIZEOF_INT128__) && !defined(DCACHE_PORTABLE)
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(static_cast<Wide>(a) * b >> 64U);
+#else
+  constexpr std::uint64_t low = 0xFFFFFFFFU;
+  const std::uint64_t left = (a >> 32U) * (b & low);
+  const std::uint64_t right = (a & low) * (b >> 32U);
+  const std::uint64_t carry = (left & low) + (right & low) + ((a & low) * (b & low) >> 32U);
+  return (a >> 32U) * (b >> 32U) + (left >> 32U) + (right >> 32U) + (carry >> 32U);
+#endif
+}
+
 /// Multiplies to 128 bits and folds (the mixing step of wyhash, Wang Yi 2019).
 inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
 #ifdef __SIZEOF_INT128__

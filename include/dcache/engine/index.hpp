@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "dcache/engine/column.hpp"
+#include "dcache/engine/hash.hpp"
 #include "dcache/engine/hot.hpp"
 #include "dcache/engine/index_group.hpp"
 
@@ -98,9 +99,9 @@ class Index {
 
  private:
   // The shard is told from the highest bits and the tag from the lowest: the group takes those
-  // between (fastrange, Lemire 2019, so that the number of groups may be any).
+  // between.
   static std::size_t home(std::uint64_t hash, std::size_t count) noexcept {
-    return static_cast<std::size_t>(((hash >> 24U & 0xFFFFFFFFU) * count) >> 32U);
+    return static_cast<std::size_t>(multiply_high(hash << 8U, count));
   }
   static std::size_t next(std::size_t at, std::size_t count) noexcept {
     return at + 1 == count ? 0 : at + 1;
@@ -115,7 +116,9 @@ class Index {
   DCACHE_HOT static Slot first(const Group& group, std::uint64_t hash) noexcept {
     const unsigned match = group.matches(tag(hash));
     if (match != 0) [[likely]] {
-      return group.slot(static_cast<unsigned>(std::countr_zero(match)));
+      const Slot slot = group.slot(static_cast<unsigned>(std::countr_zero(match)));
+      if (slot >= further) __builtin_unreachable();  // It saves a hit the question.
+      return slot;
     }
     return group.overflow() == 0 ? no_slot : further;
   }

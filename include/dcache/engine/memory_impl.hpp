@@ -93,7 +93,7 @@ void Memory<K, V, H, E>::build(const Options& options) {
     rules_.monitor.resize(max_entries);
   }
   rules_.fetches_ahead = max_entries > memory_detail::nearby_entries_max;
-  shard_shift_ = 63U - static_cast<unsigned>(std::bit_width(count) - 1);
+  shard_mask_ = count - 1;
   rules_.roster.weight_share = max_weight_.load(std::memory_order_relaxed) / count;
   for (std::size_t i = 0; i < count; ++i) {
     rules_.roster.entries_max = memory_detail::share(max_entries, count, i);

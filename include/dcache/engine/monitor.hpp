@@ -47,7 +47,7 @@ class Monitor {
 
   /// Whether the requests for `hash` should be noted. Uses bits 8 and up.
   bool sampled(std::uint64_t hash) const noexcept {
-    return (hash >> 8 & mask_.load(std::memory_order_relaxed)) == 0;
+    return (hash & mask_.load(std::memory_order_relaxed)) == 0;
   }
 
   /// A sampled request, hit or miss. Lossy on purpose: racing threads may overwrite each other.
@@ -78,7 +78,7 @@ class Monitor {
   bool ready() noexcept;
   void replay() noexcept;
 
-  std::atomic<std::uint64_t> mask_{0};
+  std::atomic<std::uint64_t> mask_{0};  // The bits of a hash that are zero if it is sampled.
   std::atomic<std::size_t> capacity_{0};
   std::atomic<std::uint8_t> choice_{0};
 

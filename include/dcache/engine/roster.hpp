@@ -64,11 +64,11 @@ class alignas(64) Roster {
 
   // --- Readers ---
 
-  std::uint32_t version() const noexcept { return version_.load(std::memory_order_acquire); }
-  static bool steady(std::uint32_t version) noexcept { return (version & 1U) == 0; }
+  /// Even: of a change that is under way, the version before it, which will not be again.
+  std::uint32_t version() const noexcept { return version_.load(std::memory_order_acquire) & ~1U; }
   /// True: nothing has changed since `version`, so what was read meanwhile is so.
   bool still(std::uint32_t version) const noexcept {
-    return steady(version) && this->version() == version;
+    return version_.load(std::memory_order_acquire) == version;
   }
   const Index& index() const noexcept { return index_; }
 
@@ -124,6 +124,7 @@ class alignas(64) Roster {
   void begin_change() noexcept {
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
+  bool changing() const noexcept { return (version_.load(std::memory_order_relaxed) & 1U) != 0; }
   void end_change() noexcept {
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
