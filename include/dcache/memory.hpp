@@ -166,7 +166,7 @@ class Memory {
     decltype(auto) key() const noexcept { return found_.look.key(); }
     /// True: past the moment from which the caller wanted to look closer.
     bool review() const noexcept { return now_ >= found_.terms.review; }
-    engine::Slot slot() const noexcept { return found_.look.slot(); }
+    engine::Slot slot() const noexcept { return found_.look.place().slot; }
     const engine::Terms& terms() const noexcept { return found_.terms; }
     /// When it was found, if it has a deadline.
     engine::Moment now() const noexcept { return now_; }
@@ -183,6 +183,7 @@ class Memory {
   DCACHE_HOT void find(const View& key, std::uint64_t hash, Hit& hit, bool use = true) {
     Shard& shard = this->shard(hash);
     shard.find(key, hash, hit.found_);
+    if (use && hit) shard.touch(hit.found_.look.place());
     if (hit && hit.found_.terms.dies != engine::no_moment) {
       hit.now_ = now();
       if (hit.now_ >= hit.found_.terms.dies) [[unlikely]] {
@@ -192,13 +193,15 @@ class Memory {
     }
     if (!use) return;
     if (!hit) return note_miss(hash);
-    note_hit(shard, hash, hit.found_.look.slot(), hit.now_);
+    note_hit(shard, hash, hit.found_.look.place(), hit.now_);
   }
 
   /// One more hit on what `find` found in `slot`, for who remembers it. REQUIRES: the entry has not
   /// left since. `now` only matters with an idle time.
   DCACHE_HOT void hit_again(std::uint64_t hash, engine::Slot slot, engine::Moment now) noexcept {
-    note_hit(shard(hash), hash, slot, now);
+    Shard& shard = this->shard(hash);
+    shard.touch(shard.place(slot));
+    note_hit(shard, hash, shard.place(slot), now);
   }
 
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
@@ -240,10 +243,10 @@ class Memory {
 
   // By the highest bits, of which there are six for up to 64 shards.
   Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 58U & shard_mask_]; }
-  DCACHE_HOT void note_hit(Shard& shard, std::uint64_t hash, engine::Slot slot,
+  DCACHE_HOT void note_hit(Shard& shard, std::uint64_t hash, engine::Place place,
                            engine::Moment now) noexcept {
     counts_.count(hits);
-    shard.touch(slot, now);
+    shard.touch_rest(place, now);
     if (rules_.monitor.sampled(hash)) [[unlikely]]
       rules_.monitor.note(hash);
   }

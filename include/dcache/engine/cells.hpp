@@ -101,12 +101,15 @@ class PlainCells {
 
   void cover(std::size_t slots) { cells_.cover(slots); }
 
+  Place place(Slot slot) const noexcept { return cells_.place(slot); }
+
   /// A copy that may be torn unless the version says otherwise; its words are defined anyhow.
-  DCACHE_HOT Pair copy(Slot slot) const noexcept {
+  DCACHE_HOT Pair copy(Place place) const noexcept {
     Pair pair;
-    pair.load(cells_[slot].raw);
+    pair.load(cells_.at(place).raw);
     return pair;
   }
+  Pair copy(Slot slot) const noexcept { return copy(place(slot)); }
 
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(&cells_.held(slot), 1); }
 
@@ -197,7 +200,9 @@ class PinnedCells {
   explicit PinnedCells(unsigned shift) noexcept : cells_(shift) {}
 
   void cover(std::size_t slots) { cells_.cover(slots); }
-  DCACHE_HOT Cell& at(Slot slot) const noexcept { return cells_[slot]; }
+  Place place(Slot slot) const noexcept { return cells_.place(slot); }
+  DCACHE_HOT Cell& at(Place place) const noexcept { return cells_.at(place); }
+  Cell& at(Slot slot) const noexcept { return cells_[slot]; }
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(&cells_.held(slot), 1); }
 
   /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.

@@ -22,6 +22,12 @@ namespace dcache::engine {
 using Slot = std::uint32_t;
 inline constexpr Slot no_slot = ~Slot{0};
 
+/// Where to find what belongs to a slot: in which chunk of every column. A hit asks three.
+struct Place {
+  Slot slot = no_slot;
+  Slot chunk = 0;
+};
+
 /// Chunks of 2^n slots. A bounded shard has 16 to 32 of them: at most a sixteenth is waste.
 inline unsigned chunk_shift(std::size_t slots_max) noexcept {
   constexpr std::size_t smallest = 64;
@@ -39,6 +45,12 @@ class Column {
   /// The element of a slot. REQUIRES: slot < size(), as seen by whoever handed out the slot.
   DCACHE_HOT T& operator[](Slot slot) const noexcept {
     return element(directory_.load(std::memory_order_acquire)[slot >> shift_], slot);
+  }
+
+  /// The same in two steps, of which the first does for all columns of a shard.
+  Place place(Slot slot) const noexcept { return {slot, slot >> shift_}; }
+  DCACHE_HOT T& at(Place place) const noexcept {
+    return element(directory_.load(std::memory_order_acquire)[place.chunk], place.slot);
   }
 
   /// The same for the holder of the shard's lock, who may keep addresses in registers.

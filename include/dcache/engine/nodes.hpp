@@ -33,13 +33,15 @@ class NodeTable {
 
   /// All that a hit does; no lock. A lost update is harmless, and a hot entry is never written
   /// again.
-  DCACHE_HOT void hit(Slot slot) const noexcept {
-    std::atomic<std::uint8_t>& hits = hits_[slot];
+  DCACHE_HOT void hit(Place place) const noexcept {
+    std::atomic<std::uint8_t>& hits = hits_.at(place);
     const std::uint8_t seen = hits.load(std::memory_order_relaxed);
     if (seen < hits_max) {
       hits.store(static_cast<std::uint8_t>(seen + 1), std::memory_order_relaxed);
     }
   }
+
+  Place place(Slot slot) const noexcept { return hits_.place(slot); }
 
   // What follows REQUIRES the shard's lock.
 

@@ -75,22 +75,22 @@ class alignas(64) Roster {
   /// Which times some entry has had; zero: none, so nobody need look at them.
   std::uint8_t times() const noexcept { return times_.load(std::memory_order_acquire); }
   bool timed() const noexcept { return times() != 0; }
-  Terms terms(Slot slot) const noexcept { return terms(slot, times()); }
+  Terms terms(Slot slot) const noexcept { return terms(nodes_.place(slot), times()); }
   /// REQUIRES: `times` is not zero.
-  DCACHE_HOT Terms terms(Slot slot, std::uint8_t times) const noexcept {
+  DCACHE_HOT Terms terms(Place place, std::uint8_t times) const noexcept {
     const Moment epoch = epoch_.load(std::memory_order_acquire);
-    Tick dies = dies_[slot].tick.load(std::memory_order_acquire);
-    if ((times & capped) != 0) [[unlikely]] {
-      dies = std::min(dies, caps_[slot].tick.load(std::memory_order_acquire));
-    }
+    Tick dies = dies_.at(place).tick.load(std::memory_order_acquire);
+    if (times == mortal) return Terms{moment(epoch, dies)};
+    if ((times & capped) != 0)
+      dies = std::min(dies, caps_.at(place).tick.load(std::memory_order_acquire));
     Tick review = never;
-    if ((times & reviewed) != 0) review = reviews_[slot].tick.load(std::memory_order_acquire);
+    if ((times & reviewed) != 0) review = reviews_.at(place).tick.load(std::memory_order_acquire);
     return Terms{moment(epoch, dies), moment(epoch, review)};
   }
 
   /// What a hit does. Written to a slot that another entry took over meanwhile it is harmless: that
   /// entry counts as used once more.
-  DCACHE_HOT void touch(Slot slot) noexcept { nodes_.hit(slot); }
+  DCACHE_HOT void touch(Place place) noexcept { nodes_.hit(place); }
   /// A hit at `now` with an idle time: death moves, but never past the entry's cap.
   void postpone(Slot slot, Moment now) noexcept;
 
@@ -257,7 +257,9 @@ class alignas(64) Roster {
   void grow_ghost() noexcept;
   Tick tick(Moment moment) const noexcept;
   static Moment moment(Moment epoch, Tick tick) noexcept {
-    return tick == never ? no_moment : epoch + tick;
+    // Not as a conditional move, which waits for the tick.
+    if (__builtin_expect_with_probability(tick == never, 1, 0.001)) return no_moment;
+    return epoch + tick;
   }
   void set_terms(Slot slot, const Arrival& arrival) noexcept;
   void rebase(Moment now) noexcept;

@@ -50,20 +50,20 @@ class CopiedLook {
  public:
   using Pair = PlainPair<Key, Value>;
 
-  explicit operator bool() const noexcept { return slot_ != no_slot; }
-  Slot slot() const noexcept { return slot_; }
+  explicit operator bool() const noexcept { return place_.slot != no_slot; }
+  Place place() const noexcept { return place_; }
   Key key() const noexcept { return pair_.key(); }
   Value value() const noexcept { return pair_.value(); }
 
-  DCACHE_HOT void set(Slot slot, const Pair& pair) noexcept {
-    slot_ = slot;
+  DCACHE_HOT void set(Place place, const Pair& pair) noexcept {
+    place_ = place;
     pair_.copy(pair);
   }
-  DCACHE_HOT void take(CopiedLook& other) noexcept { set(other.slot_, other.pair_); }
-  void reset() noexcept { slot_ = no_slot; }
+  DCACHE_HOT void take(CopiedLook& other) noexcept { set(other.place_, other.pair_); }
+  void reset() noexcept { place_.slot = no_slot; }
 
  private:
-  Slot slot_ = no_slot;
+  Place place_;
   Pair pair_;
 };
 
@@ -73,21 +73,21 @@ class PinnedLook {
  public:
   PinnedLook() noexcept = default;
   /// REQUIRES: the caller has pinned the cell.
-  PinnedLook(Shard& shard, Slot slot, Cell& cell) noexcept
-      : shard_(&shard), cell_(&cell), slot_(slot) {}
+  PinnedLook(Shard& shard, Place place, Cell& cell) noexcept
+      : shard_(&shard), cell_(&cell), place_(place) {}
   PinnedLook(PinnedLook&& other) noexcept
-      : shard_(other.shard_), cell_(std::exchange(other.cell_, nullptr)), slot_(other.slot_) {}
+      : shard_(other.shard_), cell_(std::exchange(other.cell_, nullptr)), place_(other.place_) {}
   PinnedLook& operator=(PinnedLook&& other) noexcept {
     std::swap(shard_, other.shard_);
     std::swap(cell_, other.cell_);
-    std::swap(slot_, other.slot_);
+    std::swap(place_, other.place_);
     return *this;
   }
   DCACHE_HOT ~PinnedLook() { reset(); }
 
   explicit operator bool() const noexcept { return cell_ != nullptr; }
   /// REQUIRES: not empty; so do the next two.
-  Slot slot() const noexcept { return slot_; }
+  Place place() const noexcept { return place_; }
   decltype(auto) key() const noexcept { return cell_->key(); }
   const auto& value() const noexcept { return cell_->value(); }
 
@@ -95,18 +95,18 @@ class PinnedLook {
   DCACHE_HOT void take(PinnedLook& other) noexcept {
     shard_ = other.shard_;
     cell_ = std::exchange(other.cell_, nullptr);
-    slot_ = other.slot_;
+    place_ = other.place_;
   }
   DCACHE_HOT void reset() noexcept {
     if (cell_ == nullptr) return;
     if (std::exchange(cell_, nullptr)->unpin()) [[unlikely]]
-      shard_->bury(slot_);
+      shard_->bury(place_.slot);
   }
 
  private:
   Shard* shard_ = nullptr;
   Cell* cell_ = nullptr;
-  Slot slot_ = no_slot;
+  Place place_;
 };
 
 /// How a store ended.
@@ -173,12 +173,15 @@ class Shard {
     found.terms.review = further.terms.review;
   }
 
-  /// A hit on what was found: tells the policy. `now` only matters with an idle time.
-  DCACHE_HOT void touch(Slot slot, Moment now) noexcept {
+  /// A hit on what was found: tells the policy. First the part that needs no time and is no harm if
+  /// what was found has expired: a hit that reads the clock then has less to keep meanwhile.
+  DCACHE_HOT void touch(Place place) noexcept { roster_.touch(place); }
+  /// And the rest, of exact LRU and of idle times; `now` only matters with these.
+  DCACHE_HOT void touch_rest(Place place, Moment now) noexcept {
     if (eager_hits_) [[unlikely]]
-      return touch_eagerly(slot, now);
-    roster_.touch(slot);
+      touch_eagerly(place, now);
   }
+  Place place(Slot slot) const noexcept { return cells_.place(slot); }
 
   /// Tells the listener, destroys key and value, gives the slot back. REQUIRES: a pinned entry that
   /// has left, nobody has it pinned, and no lock is held. For graves and for the last of the looks.
@@ -257,20 +260,21 @@ class Shard {
   // True: the entry in this slot is that of `view`; a plain one only if the version says so, too.
   template <class View>
   DCACHE_HOT bool take(Slot slot, const View& view, std::uint64_t hash, Found& found) {
+    const Place place = cells_.place(slot);
     if constexpr (plain) {
-      const auto copy = cells_.copy(slot);
+      const auto copy = cells_.copy(place);
       if (!Equal{}(copy.key(), view)) return false;
-      found.look.set(slot, copy);
+      found.look.set(place, copy);
     } else {
-      auto& cell = cells_.at(slot);
+      auto& cell = cells_.at(place);
       if (!cell.may_be(hash) || !cell.pin()) return false;
-      Look pinned(*this, slot, cell);
+      Look pinned(*this, place, cell);
       // The slot may have gone to another entry before it was pinned.
       if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;
       found.look.take(pinned);
     }
     if (const std::uint8_t times = roster_.times(); times != 0) {
-      const Terms terms = roster_.terms(slot, times);
+      const Terms terms = roster_.terms(place, times);
       found.terms.dies = terms.dies;
       found.terms.review = terms.review;
     }
@@ -280,7 +284,7 @@ class Shard {
   bool walk(const View& view, std::uint64_t hash, Found& found);
   template <class View>
   [[gnu::noinline]] void find_further(const View& view, std::uint64_t hash, Found& found);
-  void touch_eagerly(Slot slot, Moment now) noexcept;
+  void touch_eagerly(Place place, Moment now) noexcept;
   [[gnu::noinline]] void make_room(const Arrival& arrival);
   struct Match {
     Slot slot = no_slot;

@@ -108,9 +108,9 @@ class Shard<K, V, H, E>::Verdicts {
 
   /// Null: not judged yet.
   const bool* of(Slot slot) const noexcept {
-    if (first_.first && first_.first.slot() == slot) return &first_.second;
+    if (first_.first && first_.first.place().slot == slot) return &first_.second;
     for (const auto& [look, same] : others_) {
-      if (look.slot() == slot) return &same;
+      if (look.place().slot == slot) return &same;
     }
     return nullptr;
   }
@@ -170,7 +170,7 @@ void Shard<K, V, H, E>::find_further(const View& view, std::uint64_t hash, Found
     if (slot == no_slot) return;
     if (roster_.timed()) found.terms = roster_.terms(slot);
     if constexpr (plain) {
-      found.look.set(slot, cells_.copy(slot));
+      found.look.set(cells_.place(slot), cells_.copy(slot));
     } else {
       found.look = pin(slot);
     }
@@ -178,21 +178,19 @@ void Shard<K, V, H, E>::find_further(const View& view, std::uint64_t hash, Found
 }
 
 template <class K, class V, class H, class E>
-void Shard<K, V, H, E>::touch_eagerly(Slot slot, Moment now) noexcept {
+void Shard<K, V, H, E>::touch_eagerly(Place place, Moment now) noexcept {
   if (rules_.roster.policy == Policy::lru) {
     const Locked locked(*this);
-    if (roster_.present(slot)) roster_.touch_lru(slot);
-  } else {
-    roster_.touch(slot);
+    if (roster_.present(place.slot)) roster_.touch_lru(place.slot);
   }
-  if (rules_.roster.idle != 0) roster_.postpone(slot, now);
+  if (rules_.roster.idle != 0) roster_.postpone(place.slot, now);
 }
 
 template <class K, class V, class H, class E>
 typename Shard<K, V, H, E>::Look Shard<K, V, H, E>::pin(Slot slot) {
   if constexpr (!plain) {
     auto& cell = cells_.at(slot);
-    if (cell.pin()) return Look(*this, slot, cell);
+    if (cell.pin()) return Look(*this, cells_.place(slot), cell);
   }
   return Look();
 }

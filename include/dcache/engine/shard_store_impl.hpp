@@ -242,7 +242,7 @@ std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment 
     Warm& warm = looks.emplace_back();
     warm.rank = static_cast<std::uint64_t>(NodeTable::hits_max - heat) << 32U | looks.size();
     if constexpr (plain) {
-      warm.look.set(slot, cells_.copy(slot));
+      warm.look.set(cells_.place(slot), cells_.copy(slot));
     } else {
       warm.look = pin(slot);
     }
