@@ -146,6 +146,7 @@ class PinnedCells {
     const HeldKey& held_key() const noexcept {
       return *std::launder(reinterpret_cast<const HeldKey*>(key_.data()));
     }
+    HeldKey& held_key() noexcept { return *std::launder(reinterpret_cast<HeldKey*>(key_.data())); }
 
     /// Whether an entry of this hash lives here, or did a moment ago.
     DCACHE_HOT bool may_be(std::uint64_t hash) const noexcept {
@@ -185,6 +186,9 @@ class PinnedCells {
     const HeldValue& held_value() const noexcept {
       return *std::launder(reinterpret_cast<const HeldValue*>(value_.data()));
     }
+    HeldValue& held_value() noexcept {
+      return *std::launder(reinterpret_cast<HeldValue*>(value_.data()));
+    }
 
     static constexpr std::size_t size = (hashed ? 16 : 8) + sizeof(HeldKey) + sizeof(HeldValue);
 
@@ -207,7 +211,29 @@ class PinnedCells {
 
   /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.
   bool detach(Slot slot) noexcept {
-    return cells_[slot].state_.fetch_xor(live | detached, std::memory_order_acq_rel) == live;
+    return cells_[slot].state_.fetch_sub(live - detached, std::memory_order_acq_rel) == live;
+  }
+
+  /// The same if nobody has it pinned; else false, and nothing has changed.
+  DCACHE_HOT bool detach_unread(Slot slot) noexcept {
+    std::uint32_t expected = live;
+    return cells_[slot].state_.compare_exchange_strong(
+        expected, detached, std::memory_order_acq_rel, std::memory_order_relaxed);
+  }
+
+  /// Key and value of an entry that has left its cell.
+  struct Contents {
+    HeldKey key;
+    HeldValue value;
+  };
+
+  /// Empties the cell: its slot is free. Runs no code of the user's, now or when what was moved
+  /// from is destroyed. REQUIRES: detached, no pins.
+  Contents take(Slot slot) noexcept {
+    Cell& cell = cells_[slot];
+    Contents contents{std::move(cell.held_key()), std::move(cell.held_value())};
+    destroy(slot);
+    return contents;
   }
 
   /// REQUIRES: the slot is claimed; the shard's lock.
@@ -219,7 +245,7 @@ class PinnedCells {
     cell.state_.store(live, std::memory_order_release);
   }
 
-  /// Runs the destructors. REQUIRES: detached, no pins, no lock held.
+  /// Runs the destructors. REQUIRES: detached, no pins, no lock held unless they are moved from.
   void destroy(Slot slot) noexcept {
     Cell& cell = cells_[slot];
     std::destroy_at(&cell.held_value());

@@ -249,9 +249,9 @@ class Shard {
   static constexpr Slot batch = 256;
 
   class Locked;
-  class LinkedGraves;
+  class PinnedGraves;
   class CopiedGraves;
-  using Graves = std::conditional_t<plain, CopiedGraves, LinkedGraves>;
+  using Graves = std::conditional_t<plain, CopiedGraves, PinnedGraves>;
   class Verdicts;
 
   static unsigned shift(const Rules& rules) { return chunk_shift(rules.roster.entries_max); }

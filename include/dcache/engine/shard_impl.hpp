@@ -32,33 +32,47 @@ class Shard<K, V, H, E>::Locked {
   Shard& shard_;
 };
 
-/// Pinned entries on their way out, linked through their graves. Declared before the lock is taken,
-/// so that it buries after the lock is released; so is the other kind.
+/// Pinned entries on their way out: the first that nobody reads is moved here, so that its slot is
+/// free at once; more are linked through their graves. Declared before the lock is taken, so that
+/// it buries after the lock is released; so is the other kind.
 template <class K, class V, class H, class E>
-class Shard<K, V, H, E>::LinkedGraves {
+class Shard<K, V, H, E>::PinnedGraves {
  public:
-  explicit LinkedGraves(Shard& shard) noexcept : shard_(shard) {}
-  ~LinkedGraves() {
+  explicit PinnedGraves(Shard& shard) noexcept : shard_(shard) {}
+  ~PinnedGraves() {
+    if (moved_) shard_.tell(moved_->key.get(), moved_->value.get(), moved_cause_);
     while (first_ != no_slot) {
       const Slot slot = first_;
       first_ = shard_.roster_.grave(slot).next;
       shard_.bury(slot);
     }
   }
-  LinkedGraves(const LinkedGraves&) = delete;
-  LinkedGraves& operator=(const LinkedGraves&) = delete;
+  PinnedGraves(const PinnedGraves&) = delete;
+  PinnedGraves& operator=(const PinnedGraves&) = delete;
 
   static bool full() noexcept { return false; }
-  void add(Slot slot, Cause cause) noexcept {
+  /// True: the slot is free.
+  DCACHE_HOT bool add(Slot slot, Cause cause) noexcept {
+    if (small && !moved_ && shard_.cells_.detach_unread(slot)) {
+      moved_.emplace(shard_.cells_.take(slot));
+      moved_cause_ = cause;
+      return true;
+    }
     shard_.roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
-    if (!shard_.cells_.detach(slot)) return;  // Its last reader buries it.
+    if (!shard_.cells_.detach(slot)) return false;  // Its last reader buries it.
     shard_.roster_.grave(slot).next = first_;
     first_ = slot;
+    return false;
   }
 
  private:
+  // To move more would cost more than it saves.
+  static constexpr bool small = sizeof(typename Cells::Contents) <= 256;
+
   Shard& shard_;
   Slot first_ = no_slot;
+  Cause moved_cause_ = Cause::evicted;
+  std::optional<typename Cells::Contents> moved_;
 };
 
 /// Copies of plain entries that have left, for the listener: their slots are free at once.

@@ -73,7 +73,7 @@ inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
     roster_.prepare(slot, arrival);
     fill(slot);
     roster_.succeed(old, slot, arrival);
-    retire(old, Cause::replaced, graves);
+    release(retire(old, Cause::replaced, graves));
   }
   roster_.end_change();
   return old == no_slot ? Stored::inserted : Stored::replaced;
@@ -284,14 +284,14 @@ inline Slot Shard<K, V, H, E>::retire(Slot slot, Cause cause, Graves& graves) no
     if (rules_.on_removal) graves.add(slot, cause);
     return slot;
   } else {
-    graves.add(slot, cause);
-    return no_slot;
+    return graves.add(slot, cause) ? slot : no_slot;
   }
 }
 
 template <class K, class V, class H, class E>
 template <class HeldKey>
 void Shard<K, V, H, E>::tell(const HeldKey& key, const V& value, Cause cause) noexcept {
+  if (!rules_.on_removal) return;
   try {
     if constexpr (std::is_same_v<KeyHeld, ShortText>) {
       rules_.on_removal(K(key), value, cause);
@@ -306,10 +306,8 @@ void Shard<K, V, H, E>::tell(const HeldKey& key, const V& value, Cause cause) no
 template <class K, class V, class H, class E>
 void Shard<K, V, H, E>::bury(Slot slot) noexcept {
   if constexpr (!plain) {
-    if (rules_.on_removal) {
-      const auto& cell = cells_.at(slot);
-      tell(cell.key(), cell.value(), static_cast<Cause>(roster_.grave(slot).cause));
-    }
+    const auto& cell = cells_.at(slot);
+    tell(cell.key(), cell.value(), static_cast<Cause>(roster_.grave(slot).cause));
     cells_.destroy(slot);
     roster_.give_back(slot);
   }
