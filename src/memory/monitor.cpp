@@ -44,7 +44,7 @@ class Shadow {
   bool request(std::uint32_t print) noexcept {
     for (auto slot = chain(print); slot != none; slot = next_[slot]) {
       if (prints_[slot] != print) continue;
-      nodes_.hit(nodes_.place(slot));
+      nodes_.hit(slot);
       return true;
     }
     const bool from_ghost = ghost_.take(spread(print));

@@ -26,7 +26,7 @@ void Queues::set_knobs(Knobs knobs) noexcept {
 }
 
 void Queues::touch(std::uint32_t slot) noexcept {
-  if (policy_ == Policy::adaptive) return nodes_->hit(nodes_->place(slot));
+  if (policy_ == Policy::adaptive) return nodes_->hit(slot);
   if (queue_of(slot) != main || rings_[main_ring].head == slot) return;
   unlink(slot);
   push(main, slot);

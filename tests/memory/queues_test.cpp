@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -68,6 +69,7 @@ TEST_P(QueuesTest, NobodysTurnChangesWhereANewcomerTakesTheSlotOfWhoLeft) {
       queues.insert(slot, false);
     });
   }
+  Slot elsewhere = 200;  // In no queue.
   for (int i = 0; i < 30'000; ++i) {
     if (random() % 500 == 0) {
       const Knobs knobs = configurations[random() % 4];
@@ -75,7 +77,7 @@ TEST_P(QueuesTest, NobodysTurnChangesWhereANewcomerTakesTheSlotOfWhoLeft) {
     }
     for (const auto range : {200U, 20U}) {
       const auto slot = static_cast<Slot>(random() % range);
-      both([slot](Queues& queues, NodeTable&) { queues.touch(slot); });
+      if (slot != elsewhere) both([slot](Queues& queues, NodeTable&) { queues.touch(slot); });
     }
     const Victim victim = queues_.victim(true);
     const Victim same = others.victim();
@@ -83,10 +85,13 @@ TEST_P(QueuesTest, NobodysTurnChangesWhereANewcomerTakesTheSlotOfWhoLeft) {
     ASSERT_EQ(victim.remember, same.remember);
     const auto weight = static_cast<std::uint32_t>(random() % 100 != 0);
     const bool from_ghost = random() % 4 == 0;
+    const bool kept = random() % 20 == 0;  // Somebody still reads it.
+    const Slot slot = kept ? std::exchange(elsewhere, victim.slot) : victim.slot;
     both([&](Queues& queues, NodeTable& nodes) {
-      nodes.set_weight(victim.slot, weight);
-      queues.insert(victim.slot, from_ghost);
-      if (weight == 0) queues.reweigh(victim.slot, 1);
+      if (kept) queues.unlink_vacated();
+      nodes.set_weight(slot, weight);
+      queues.insert(slot, from_ghost);
+      if (weight == 0) queues.reweigh(slot, 1);
     });
     ASSERT_EQ(queues_.weight(), others.weight());
     if (i % 100 == 0) {

@@ -41,6 +41,7 @@ class NodeTable {
     }
   }
 
+  void hit(Slot slot) const noexcept { hit(place(slot)); }
   Place place(Slot slot) const noexcept { return hits_.place(slot); }
 
   // What follows REQUIRES the shard's lock.

@@ -60,8 +60,11 @@ class Queues {
   void insert(std::uint32_t slot, bool from_ghost) noexcept;
 
   /// Chooses the entry to evict and takes it out. `reused`: what comes next is `insert` of that
-  /// slot; it may then stay where it is until there.
+  /// slot, or `unlink_vacated`; it may then stay where it is until there.
   Victim victim(bool reused = false) noexcept;
+
+  /// No newcomer comes into the victim's slot.
+  void unlink_vacated() noexcept;
 
   /// Which two slots the next calls of `victim` look at first, as far as is known now; `no_slot`
   /// where nothing is.

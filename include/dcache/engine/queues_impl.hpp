@@ -14,7 +14,7 @@ inline void Queues::insert(std::uint32_t slot, bool from_ghost) noexcept {
   const auto weight = nodes_->weight(slot);
   const bool ageless = knobs_.youth_shift == no_youth && youth_.weight == 0;
   if (from_ghost || ageless || weight == 0 || policy_ == Policy::lru) [[unlikely]] {
-    if (slot == std::exchange(vacated_, no_slot)) unlink_from(rings_[small_ring], slot);
+    if (slot == vacated_) unlink_vacated();
     nodes_->set_hits(slot, 0);
     if (weight == 0) return push(pinned, slot, weight);
     if (from_ghost || policy_ == Policy::lru) return push(main, slot, weight);
@@ -96,6 +96,10 @@ inline void Queues::unlink_from(Ring& ring, std::uint32_t slot) noexcept {
   at(node.next).prev = node.prev;
   if (ring.head == slot) [[unlikely]]
     ring.head = node.next == slot ? no_slot : node.next;
+}
+
+inline void Queues::unlink_vacated() noexcept {
+  if (vacated_ != no_slot) unlink_from(rings_[small_ring], std::exchange(vacated_, no_slot));
 }
 
 // Leaves the links alone: only the border between young and old moves.

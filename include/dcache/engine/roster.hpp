@@ -190,8 +190,9 @@ class alignas(64) Roster {
 
   /// The slot that should leave to make room, still in the roster but out of the queues;
   /// `no_slot` if there is none. `leave` must follow, then `remember` if the victim says so.
-  /// `reused`: `enter` of that slot comes next.
+  /// `reused`: `enter` of that slot comes next, or else `keep_victim_slot`.
   Victim victim(bool reused = false) noexcept { return queues_.victim(reused); }
+  void keep_victim_slot() noexcept { queues_.unlink_vacated(); }
   /// Fetches what the next eviction will touch, in two steps: the entry after the next one, and,
   /// through the next one's hash, its places in index and ghost. `cell(slot)` fetches a cell,
   /// `hash_of(slot)` reads one that was fetched.

@@ -86,9 +86,11 @@ inline Slot Shard<K, V, H, E>::vacate(Graves& graves) noexcept {
   while (roster_.full() && !graves.full()) {
     if (slot != no_slot) [[unlikely]]
       roster_.release(slot);
-    slot = evict(victim_for_slot(plain && !roster_.overfull()), graves);
+    slot = evict(victim_for_slot(!roster_.overfull()), graves);
   }
-  return slot != no_slot ? slot : roster_.claim();
+  if (slot != no_slot) return slot;
+  roster_.keep_victim_slot();
+  return roster_.claim();
 }
 
 template <class K, class V, class H, class E>
