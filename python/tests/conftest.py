@@ -3,12 +3,18 @@
 
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
 
 # Servers that the tests of both languages start.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "support"))
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would everything that is started
+# here.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
