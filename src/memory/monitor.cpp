@@ -76,7 +76,7 @@ class Shadow {
     return slot;
   }
 
-  NodeTable nodes_{chunk_shift(entries_max), false};
+  NodeTable nodes_{Layout{}, false};  // A few hundred at most: in steps of 64.
   Queues queues_{nodes_};
   Ghost ghost_;
   std::array<std::uint32_t, entries_max> prints_{};

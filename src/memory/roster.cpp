@@ -13,16 +13,16 @@ constexpr Moment epoch_span = Moment{1} << 31U;
 
 }  // namespace
 
-Roster::Roster(const RosterOptions& options)
-    : nodes_(chunk_shift(options.entries_max), options.weighted),
-      dies_(chunk_shift(options.entries_max)),
-      reviews_(chunk_shift(options.entries_max)),
-      caps_(chunk_shift(options.entries_max)),
+Roster::Roster(const RosterOptions& options, Layout layout)
+    : nodes_(layout, options.weighted),
+      dies_(layout),
+      reviews_(layout),
+      caps_(layout),
       options_(options),
       entries_max_(options.entries_max),
       queues_(nodes_, options.policy),
-      wheel_(chunk_shift(options.entries_max)),
-      graves_(chunk_shift(options.entries_max)) {
+      wheel_(layout),
+      graves_(layout) {
   queues_.set_capacity(options.weighted ? options.weight_share : options.entries_max);
 }
 
@@ -50,8 +50,9 @@ std::size_t Roster::make_room(const Arrival& arrival,
                               const void* context) {
   const auto& [dies, review] = arrival.terms;
   const Moment now = arrival.now;
-  const std::size_t slots = std::max<std::size_t>(nodes_.size(), std::size_t{fresh_} + 1);
-  // First: no slot may exist, or be made further down, that the index cannot reach.
+  const std::size_t slots = nodes_.layout().reach(std::max(nodes_.size(), std::size_t{fresh_} + 1));
+  // First: no slot may exist, or be made further down, that the index cannot reach. Of those that
+  // are made any may be claimed.
   if (!index_.has_room() || slots > index_.reach()) {
     index_.prepare(entries_max_, slots);
     begin_change();
@@ -74,7 +75,7 @@ std::size_t Roster::make_room(const Arrival& arrival,
                  std::memory_order_release);
     if (now > rebase_due_) rebase(now);
   }
-  return nodes_.size();
+  return slots;
 }
 
 void Roster::succeed(Slot from, Slot to, const Arrival& arrival) noexcept {

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <new>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "dcache/memory.hpp"
 
@@ -96,6 +98,32 @@ TEST(Allocation, ATableThatIsMadeTakesNextToNothing) {
   EXPECT_LT(allocated - before, 128U * 1024);
 }
 
+// Pages that this process has in memory.
+std::size_t resident() {
+  std::size_t size = 0;
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> size >> pages;
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// What it has asked for is there for a full table; the system lends pages for what was written.
+TEST(Allocation, ATableOfAMillionThatHoldsTenHasLittleInMemory) {
+  constexpr std::size_t mebi = std::size_t{1} << 20U;
+  const std::size_t before = resident();
+  Memory<std::uint64_t, std::uint64_t> table({.max_entries = 1'000'000, .ttl = 1h, .idle = 1min});
+  for (std::uint64_t i = 0; i < 10; ++i) table.put(i, i);
+  EXPECT_LT(resident() - before, 6 * mebi);
+  for (std::uint64_t i = 10; i < 1'000'000; ++i) table.put(i, i);
+  EXPECT_GT(resident() - before, 16 * mebi) << "the measure is none";
+}
+
+TEST(Allocation, ATableWithoutABoundAsksForFewMebibytes) {
+  const std::size_t before = allocated;
+  Memory<std::uint64_t, std::uint64_t> table({.max_entries = std::nullopt, .ttl = 1h});
+  for (std::uint64_t i = 0; i < 100; ++i) table.put(i, i);
+  EXPECT_LT(allocated - before, std::size_t{4} << 20U);
+}
+
 TEST(Allocation, AHitTakesNothing) {
   Memory<std::string, std::uint64_t> table;
   Memory<std::uint64_t, std::uint64_t> numbers;
@@ -154,16 +182,18 @@ Text make<Text>(int number) {
 }
 
 // Puts until memory ends after `count` allocations; then what is there must be what was put last.
+// Made for a hundred, a table is past its first segment when it starves.
 template <class Key, class Hash>
-void starve(long count, bool timed, bool weighed) {
+void starve(std::size_t made_for, long count, bool timed, bool weighed) {
   using Table = Memory<Key, Key, Hash>;
-  typename Table::Options options{.max_entries = 700, .shards = 1};
+  typename Table::Options options{.max_entries = made_for, .shards = 1};
   if (timed) options.ttl = 1h;
   if (weighed) {
     options.max_weight = 10'000;
     options.weigher = [](const Key&, const Key&) { return std::uint64_t{3}; };
   }
   Table table(options);
+  table.resize(700);
   std::map<int, int> last;  // What was put last, if it was kept.
   const auto put = [&](int key, int value) {
     const bool kept = table.put(make<Key>(key), make<Key>(value));
@@ -204,21 +234,26 @@ INSTANTIATE_TEST_SUITE_P(Weighed, Starving, ::testing::Bool());
 
 TEST_P(Starving, PlainEntriesStayWhole) {
   for (long count = 0; count < 40; ++count) {
-    starve<int, engine::Hash<int>>(count, false, GetParam());
-    starve<int, engine::Hash<int>>(count, true, GetParam());
+    for (const std::size_t made_for : {700U, 100U}) {
+      starve<int, engine::Hash<int>>(made_for, count, false, GetParam());
+      starve<int, engine::Hash<int>>(made_for, count, true, GetParam());
+    }
   }
 }
 
 TEST_P(Starving, PinnedEntriesStayWhole) {
   for (long count = 0; count < 700; count += count < 60 ? 1 : 13) {
-    starve<Text, HashText>(count, false, GetParam());
-    starve<Text, HashText>(count, true, GetParam());
+    for (const std::size_t made_for : {700U, 100U}) {
+      starve<Text, HashText>(made_for, count, false, GetParam());
+      starve<Text, HashText>(made_for, count, true, GetParam());
+    }
   }
 }
 
 TEST(Starving, FailingOnlyOnceIsAsHarmless) {
   for (long count = 0; count < 60; ++count) {
-    Memory<int, int> table({.max_entries = std::nullopt, .ttl = 1h, .shards = 1});
+    Memory<int, int> table({.max_entries = 100, .ttl = 1h, .shards = 1});
+    table.resize(1000);
     for (int key = 0; key < 400; ++key) {
       if (key == 50) countdown = count;
       const bool kept = table.put(key, key);

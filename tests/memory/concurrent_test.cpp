@@ -352,26 +352,59 @@ TEST(ConcurrentOrder, AThreadReadsItsOwnWrites) {
   EXPECT_EQ(wrong, 0);
 }
 
-// Past 65,536 slots in a shard the index has groups of another kind.
-TEST(ConcurrentOrder, NothingIsLostWhileAShardOutgrowsItsIndex) {
-  constexpr std::uint64_t entries = 70'000;
-  Memory<std::uint64_t, std::uint64_t> table({.max_entries = std::nullopt, .shards = 1});
+// One thread writes the keys 0, 1, … while the others read the latest thousand. Returns how many
+// reads went wrong.
+template <class Write, class Read>
+int read_while_it_grows(std::uint64_t entries, const Write& write, const Read& right) {
   std::atomic<std::uint64_t> written{0};
   std::atomic<int> wrong{0};
   run_together(threads, [&](int number) {
     std::mt19937_64 random(static_cast<std::uint64_t>(number));
     while (written < entries) {
       if (number == 0) {
-        table.put(written, written * 3);
+        write(written);
         ++written;
       } else if (const std::uint64_t end = written; end > 0) {
         const std::uint64_t key = end - 1 - random() % std::min<std::uint64_t>(end, 1000);
-        wrong += table.get(key) != key * 3 ? 1 : 0;
+        wrong += right(key) ? 0 : 1;
       }
     }
   });
-  EXPECT_EQ(wrong, 0);
+  return wrong;
+}
+
+// Past 65,536 slots in a shard the index has groups of another kind.
+TEST(ConcurrentOrder, NothingIsLostWhileAShardOutgrowsItsIndex) {
+  constexpr std::uint64_t entries = 70'000;
+  Memory<std::uint64_t, std::uint64_t> table({.max_entries = std::nullopt, .shards = 1});
+  const auto write = [&](std::uint64_t key) { table.put(key, key * 3); };
+  const auto right = [&](std::uint64_t key) { return table.get(key) == key * 3; };
+  EXPECT_EQ(read_while_it_grows(entries, write, right), 0);
   EXPECT_EQ(table.size(), entries);
+}
+
+// Beyond what a table was made for its entries lie elsewhere. Deadlines come late, and so does the
+// place where they are kept.
+template <class Value>
+void outgrow_its_bound() {
+  constexpr std::uint64_t entries = 8000;
+  Memory<std::uint64_t, Value> table({.max_entries = 100, .shards = 1});
+  const auto write = [&](std::uint64_t key) {
+    if (key % 50 == 0) table.resize(key + 100);
+    const auto ttl = key < 500 ? std::nullopt : std::optional<Duration>(1h);
+    table.put(key, make<Value>(key, key), {.ttl = ttl});
+  };
+  const auto right = [&](std::uint64_t key) {
+    const auto value = table.get(key);
+    return value && is_of(*value, key);
+  };
+  EXPECT_EQ(read_while_it_grows(entries, write, right), 0);
+  EXPECT_EQ(table.size(), entries);
+}
+
+TEST(ConcurrentOrder, NothingIsLostWhileATableOutgrowsItsBound) {
+  outgrow_its_bound<Block>();
+  outgrow_its_bound<std::string>();
 }
 
 TEST(Concurrent, WithACallersLockItIsATableLikeAnyOther) {

@@ -376,6 +376,16 @@ TEST(MemoryResize, KeepsItsContentsWhenItGrows) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(table.get(std::to_string(i)), std::to_string(i));
 }
 
+// Past 65,536 slots its index has groups of another kind, and no border of ours falls there.
+TEST(MemoryResize, KeepsItsContentsWhenAShardOutgrowsBothItsBoundAndItsIndex) {
+  Numbers table({.max_entries = 62'500, .shards = 1});
+  table.resize(70'000);
+  for (int i = 0; i < 70'000; ++i) table.put(i, -i);
+
+  EXPECT_EQ(table.size(), 70'000U);
+  for (int i = 0; i < 70'000; ++i) ASSERT_EQ(table.get(i), -i);
+}
+
 TEST(MemoryResize, EvictsAtOnceWhenItShrinks) {
   Removals<int, int> removals;
   Numbers table({.max_entries = 20'000, .on_removal = removals.listener()});

@@ -30,7 +30,7 @@ std::vector<Slot> slots_of(const Queues& queues) {
 class QueuesTest : public ::testing::TestWithParam<Policy> {
  protected:
   QueuesTest() { nodes_.cover(512); }
-  NodeTable nodes_{6, true};
+  NodeTable nodes_{Layout{}, true};
   Queues queues_{nodes_, GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Of, QueuesTest, ::testing::Values(Policy::adaptive, Policy::lru));
@@ -54,7 +54,7 @@ TEST_P(QueuesTest, WeightlessEntriesAreNoVictims) {
 }
 
 TEST_P(QueuesTest, NobodysTurnChangesWhereANewcomerTakesTheSlotOfWhoLeft) {
-  NodeTable other_nodes(6, true);
+  NodeTable other_nodes(Layout{}, true);
   other_nodes.cover(512);
   Queues others(other_nodes, GetParam());
   const auto both = [&](const auto& change) {
@@ -185,7 +185,7 @@ TEST_P(QueuesTest, AVictimIsFoundThoughAllAreHot) {
   for (Slot slot = 0; slot < 100; ++slot) {
     nodes_.set_weight(slot, 1);
     queues_.insert(slot, true);
-    for (int i = 0; i < 5; ++i) nodes_.hit(slot);
+    for (int i = 0; i < 5; ++i) nodes_.hit(nodes_.place(slot));
   }
   for (int i = 0; i < 100; ++i) EXPECT_NE(queues_.victim().slot, no_slot);
 }

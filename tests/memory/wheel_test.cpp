@@ -40,7 +40,7 @@ class WheelTest : public ::testing::Test {
     }
   }
 
-  Wheel wheel_{6};
+  Wheel wheel_{Layout{}};
   std::map<Slot, Tick> deadlines_;
 };
 

@@ -97,7 +97,12 @@ class PlainCells {
  public:
   using Pair = PlainPair<Key, Value>;
 
-  explicit PlainCells(unsigned shift) noexcept : cells_(shift) {}
+  struct Cell {
+    typename Pair::Raw raw{};
+  };
+  static constexpr std::size_t cell_size = sizeof(Cell);
+
+  explicit PlainCells(Layout layout) noexcept : cells_(layout) {}
 
   void cover(std::size_t slots) { cells_.cover(slots); }
 
@@ -119,10 +124,6 @@ class PlainCells {
   }
 
  private:
-  struct Cell {
-    typename Pair::Raw raw{};
-  };
-
   Column<Cell> cells_;
 };
 
@@ -201,7 +202,9 @@ class PinnedCells {
     alignas(HeldValue) std::array<std::byte, sizeof(HeldValue)> value_;
   };
 
-  explicit PinnedCells(unsigned shift) noexcept : cells_(shift) {}
+  static constexpr std::size_t cell_size = sizeof(Cell);
+
+  explicit PinnedCells(Layout layout) noexcept : cells_(layout) {}
 
   void cover(std::size_t slots) { cells_.cover(slots); }
   Place place(Slot slot) const noexcept { return cells_.place(slot); }

@@ -29,7 +29,7 @@ class NodeTable {
  public:
   static constexpr std::uint8_t hits_max = 3;
 
-  NodeTable(unsigned shift, bool weighted) noexcept : hits_(shift), weighted_(weighted) {}
+  NodeTable(Layout layout, bool weighted) noexcept : hits_(layout), weighted_(weighted) {}
 
   /// All that a hit does; no lock. A lost update is harmless, and a hot entry is never written
   /// again.
@@ -66,17 +66,16 @@ class NodeTable {
 
   /// How many slots there is memory for.
   std::size_t size() const noexcept { return links_.size(); }  // The last that cover() grows.
+  Layout layout() const noexcept { return hits_.layout(); }
 
   /// Makes memory for at least `slots` slots. Throws std::bad_alloc and changes nothing that
   /// counts.
   void cover(std::size_t slots) {
     if (slots <= size()) return;
     hits_.cover(slots);
-    const std::size_t most = hits_.size();
-    if (most <= links_.size()) return;
-    if (weighted_) weights_.resize(most);
-    queues_.resize(most, Queue::nowhere);
-    links_.resize(most);
+    if (weighted_) layout().extend(weights_, slots);
+    layout().extend(queues_, slots);
+    layout().extend(links_, slots);
   }
 
  private:

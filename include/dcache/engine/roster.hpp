@@ -60,7 +60,8 @@ struct RosterOptions {
 
 class alignas(64) Roster {
  public:
-  explicit Roster(const RosterOptions& options);
+  /// `layout`: that of the cells, too.
+  Roster(const RosterOptions& options, Layout layout);
 
   // --- Readers ---
 
@@ -244,7 +245,6 @@ class alignas(64) Roster {
   }
 
  private:
-  // Default-constructed elements mean "never": atomics in a column must not start at zero.
   struct Deadline {
     std::atomic<Tick> tick{never};
   };

@@ -129,10 +129,7 @@ class Shard {
   using Pinned = PinnedCells<KeyHeld, Held<Value>, hashed>;
 
   explicit Shard(Rules& rules)
-      : rules_(rules),
-        eager_hits_(rules.roster.policy == Policy::lru || rules.roster.idle != 0),
-        cells_(shift(rules)),
-        roster_(rules.roster) {}
+      : Shard(rules, Layout::of(rules.roster.entries_max, rules.roster.buried, Cells::cell_size)) {}
 
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -254,7 +251,12 @@ class Shard {
   using Graves = std::conditional_t<plain, CopiedGraves, PinnedGraves>;
   class Verdicts;
 
-  static unsigned shift(const Rules& rules) { return chunk_shift(rules.roster.entries_max); }
+  Shard(Rules& rules, Layout layout)
+      : rules_(rules),
+        eager_hits_(rules.roster.policy == Policy::lru || rules.roster.idle != 0),
+        cells_(layout),
+        roster_(rules.roster, layout) {}
+
   static std::uint64_t hash_of(const void* self, Slot slot) noexcept;
 
   // True: the entry in this slot is that of `view`; a plain one only if the version says so, too.

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "dcache/engine/column.hpp"
 
@@ -21,10 +22,10 @@ inline constexpr Tick never = ~Tick{0};
 
 class Wheel {
  public:
-  explicit Wheel(unsigned shift) noexcept : links_(shift) { buckets_.fill(no_slot); }
+  explicit Wheel(Layout layout) noexcept : layout_(layout) { buckets_.fill(no_slot); }
 
   /// Memory for that many slots. Throws std::bad_alloc.
-  void cover(std::size_t slots) { links_.cover(slots); }
+  void cover(std::size_t slots) { layout_.extend(links_, slots); }
 
   /// Look at `slot` when `deadline` has passed. Replaces an earlier plan.
   void plan(Slot slot, Tick deadline) noexcept;
@@ -80,7 +81,8 @@ class Wheel {
   std::uint32_t at_ = 0;  // The unit whose bucket is looked at next.
   std::size_t planned_ = 0;
   std::array<Slot, wheels * wheel_size + 1> buckets_;  // The last stays empty: "no bucket".
-  Column<Link> links_;
+  const Layout layout_;
+  std::vector<Link> links_;
 };
 
 }  // namespace dcache::engine
