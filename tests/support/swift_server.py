@@ -48,6 +48,11 @@ mount_check = false
 workers = 0
 user = {user}
 log_address = {folder}/no-log
+# Patient: half a second to connect is too little on a busy machine, and who was late ten times would
+# not be asked for a minute.
+conn_timeout = 20
+node_timeout = 30
+error_suppression_interval = 0
 """
 STORE = """
 [pipeline:main]
