@@ -11,8 +11,7 @@ import pytest
 # Servers that the tests of both languages start.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "support"))
 
-# A shell has what it starts in the background ignore Ctrl-C, and so would everything that is started
-# here.
+# A shell has what it starts in the background ignore Ctrl-C, and so would all that is started here.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

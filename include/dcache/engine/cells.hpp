@@ -35,7 +35,9 @@ struct PlainPair {
       alignof(Pair) >= 8, std::uint64_t,
       std::conditional_t<alignof(Pair) == 4, std::uint32_t,
                          std::conditional_t<alignof(Pair) == 2, std::uint16_t, std::uint8_t>>>;
-  static constexpr std::size_t words = sizeof(Pair) / sizeof(Word);
+  template <class Part>  // NOLINTNEXTLINE(bugprone-sizeof-expression): a part may be one word.
+  static constexpr std::size_t words_of = sizeof(Part) / sizeof(Word);
+  static constexpr std::size_t words = words_of<Pair>;
   using Raw = std::array<std::atomic<Word>, words>;
 
   std::array<Word, words> raw;
@@ -53,7 +55,7 @@ struct PlainPair {
   static void store(Raw& to, const Key& key, const Value& value) noexcept {
     if constexpr (whole_words) {
       store_part<0>(to, key);
-      store_part<sizeof(Key) / sizeof(Word)>(to, value);
+      store_part<words_of<Key>>(to, value);
     } else {
       store_part<0>(to, Pair{key, value});
     }
@@ -63,7 +65,7 @@ struct PlainPair {
     return std::bit_cast<Pair>(raw).key;
   }
   DCACHE_HOT Value value() const noexcept {
-    if constexpr (whole_words) return part<Value, sizeof(Key) / sizeof(Word)>();
+    if constexpr (whole_words) return part<Value, words_of<Key>>();
     return std::bit_cast<Pair>(raw).value;
   }
 
@@ -75,7 +77,7 @@ struct PlainPair {
 
   template <std::size_t first, class Part>
   DCACHE_HOT static void store_part(Raw& to, const Part& part) noexcept {
-    constexpr std::size_t count = sizeof(Part) / sizeof(Word);
+    constexpr std::size_t count = words_of<Part>;
     const auto from = std::bit_cast<std::array<Word, count>>(part);
     [&]<std::size_t... I>(std::index_sequence<I...>) DCACHE_HOT_LAMBDA {
       (to[first + I].store(from[I], std::memory_order_release), ...);
@@ -87,7 +89,7 @@ struct PlainPair {
   DCACHE_HOT Part part() const noexcept {
     return [this]<std::size_t... I>(std::index_sequence<I...>) DCACHE_HOT_LAMBDA {
       return std::bit_cast<Part>(std::array<Word, sizeof...(I)>{raw[first + I]...});
-    }(std::make_index_sequence<sizeof(Part) / sizeof(Word)>{});
+    }(std::make_index_sequence<words_of<Part>>{});
   }
 };
 

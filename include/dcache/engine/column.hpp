@@ -135,6 +135,7 @@ class Column {
   using Origin = std::uintptr_t;
 
   DCACHE_HOT static T& element(Origin origin, Slot slot) noexcept {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a place in a chunk.
     return *reinterpret_cast<T*>(origin + slot * sizeof(T));
   }
 
