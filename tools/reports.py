@@ -13,23 +13,24 @@ REASON_LINES, LINE_WIDTH, REASONS = 8, 160, 6
 
 @dataclass
 class Result:
-    """How many tests passed, failed and were skipped, and the names of those that failed, each
-    with the lines that say why."""
+    """How many tests passed and were skipped, and the names of those that failed, each with the
+    lines that say why."""
 
     passed: int = 0
-    failed: int = 0
     skipped: int = 0
     failures: list = field(default_factory=list)
 
+    @property
+    def failed(self):
+        return len(self.failures)
+
     def __iadd__(self, other):
         self.passed += other.passed
-        self.failed += other.failed
         self.skipped += other.skipped
         self.failures += other.failures
         return self
 
     def fail(self, name, reason=""):
-        self.failed += 1
         self.failures.append((name, reason))
 
     def __str__(self):

@@ -200,8 +200,9 @@ class Memory {
   /// left since. `now` only matters with an idle time.
   DCACHE_HOT void hit_again(std::uint64_t hash, engine::Slot slot, engine::Moment now) noexcept {
     Shard& shard = this->shard(hash);
-    shard.touch(shard.place(slot));
-    note_hit(shard, hash, shard.place(slot), now);
+    const engine::Place place = shard.place(slot);
+    shard.touch(place);
+    note_hit(shard, hash, place, now);
   }
 
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.

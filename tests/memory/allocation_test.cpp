@@ -98,18 +98,18 @@ TEST(Allocation, ATableThatIsMadeTakesNextToNothing) {
   EXPECT_LT(allocated - before, 128U * 1024);
 }
 
-// Pages that this process has in memory.
-std::size_t resident() {
-  std::size_t size = 0;
-  std::size_t pages = 0;
+// Pages that this process has in memory, in bytes; the system may take some away.
+std::ptrdiff_t resident() {
+  std::ptrdiff_t size = 0;
+  std::ptrdiff_t pages = 0;
   std::ifstream("/proc/self/statm") >> size >> pages;
-  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return pages * static_cast<std::ptrdiff_t>(::sysconf(_SC_PAGESIZE));
 }
 
 // What it has asked for is there for a full table; the system lends pages for what was written.
 TEST(Allocation, ATableOfAMillionThatHoldsTenHasLittleInMemory) {
-  constexpr std::size_t mebi = std::size_t{1} << 20U;
-  const std::size_t before = resident();
+  constexpr std::ptrdiff_t mebi = std::ptrdiff_t{1} << 20U;
+  const std::ptrdiff_t before = resident();
   Memory<std::uint64_t, std::uint64_t> table({.max_entries = 1'000'000, .ttl = 1h, .idle = 1min});
   for (std::uint64_t i = 0; i < 10; ++i) table.put(i, i);
   EXPECT_LT(resident() - before, 6 * mebi);

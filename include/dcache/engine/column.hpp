@@ -109,9 +109,10 @@ class Column {
 
   /// The same for the holder of the shard's lock, who may keep addresses in registers.
   DCACHE_HOT T& held(Slot slot) const noexcept {
-    if (slot < layout_.first) [[likely]]
+    const Place place = this->place(slot);
+    if (place.chunk == 0) [[likely]]
       return first_[slot];
-    return element(owned_->directory[(slot - layout_.first) >> layout_.shift], slot);
+    return element(owned_->directory[place.chunk - 1], slot);
   }
 
   Layout layout() const noexcept { return layout_; }
