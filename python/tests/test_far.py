@@ -452,7 +452,9 @@ def test_explain_names_every_tier_those_that_are_not_asked_too():
     hanging.released.set()
     said = f.explain(1).splitlines()
     assert said[2].startswith("  python:Store: not asked: it is not read (")
-    assert said[3].startswith("  python:Hanging: left alone after it failed: all 4 of its threads")
+    assert said[3].startswith("  python:Hanging: left alone after it failed: ")
+    # Which of the two it failed with last: on a busy machine enough of them take their whole time.
+    assert "all 4 of its threads hang (" in said[3] or "no answer in time (" in said[3]
     for line in said[2:4]:  # As long as it took, which was no time.
         assert line.endswith(" us)")
 
