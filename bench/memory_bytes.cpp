@@ -79,7 +79,7 @@ void store(Table& table, std::uint64_t key, Options options) {
     return;
   }
   const dcache::engine::Terms terms{.dies = table.after(1h), .review = table.after(30min)};
-  table.store(key, key, dcache::engine::Hash<std::uint64_t>{}(key), terms, nullptr);
+  table.store(key, std::uint64_t{key}, dcache::engine::Hash<std::uint64_t>{}(key), terms, nullptr);
 }
 
 struct Measured {

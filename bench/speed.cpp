@@ -66,7 +66,7 @@ struct Limit {
 
 template <class Key, class Value>
 const std::vector<Limit>& limits() {
-  static const bool numbers = std::is_same_v<Key, Number> && std::is_same_v<Value, Number>;
+  constexpr bool numbers = std::is_same_v<Key, Number> && std::is_same_v<Value, Number>;
   static const std::vector<Limit> all = {
       {bench::Absl<Key, Value>::name, numbers ? 3.5 : 0, numbers ? 1.5 : 0},
       {bench::BoostMap<Key, Value>::name, numbers ? 0 : 1.3, 0},
@@ -108,6 +108,8 @@ class Contest {
   double disturbed() const { return disturbed_ / static_cast<double>(kinds); }
 
  private:
+  static constexpr bool numbers = std::is_same_v<Key, Number> && std::is_same_v<Value, Number>;
+
   struct Runner {
     std::string name;
     std::array<std::size_t, bench::threads_max> pieces{};
@@ -115,67 +117,81 @@ class Contest {
   };
   using Runners = std::vector<Runner>;
 
+  /// `piece(table)` for each number of threads, on a table of its own: one that two threads have
+  /// used is another than one that belongs to one.
+  template <class Table, class PieceOf>
+  void add(std::size_t entries, const PieceOf& piece) {
+    Runner runner;
+    runner.name = Table::name;
+    runner.threads = Table::threaded ? bench::threads_max : 1;
+    for (unsigned threads = 1; threads <= runner.threads; ++threads) {
+      bench::Piece added = piece(std::make_shared<Table>(entries));
+      added.name = Table::name;
+      added.threads = threads;
+      runner.pieces[threads - 1] = paired_->add(std::move(added));
+    }
+    runners_.push_back(std::move(runner));
+  }
+
   template <template <class, class> class Table>
   void add_hits(const bench::Stream<Key>& stream) {
-    auto table = std::make_shared<Table<Key, Value>>(roomy);
-    for (std::size_t rank = 0; rank < resident; ++rank) {
-      table->put(bench::key_of<Key>(rank), bench::make_value<Value>(1));
-    }
-    std::uint64_t sum = 0;
-    for (std::size_t rank = 0; rank < resident; ++rank) {
-      look_up<Value>(*table, bench::key_of<Key>(rank), sum);
-    }
-    if (sum != resident) std::fprintf(stderr, "not all resident in %s\n", Table<Key, Value>::name);
-    auto places = std::make_shared<Places>(stream.begin());
-    add<Table<Key, Value>>({}, [table, places, &stream](unsigned thread, std::size_t operations) {
-      std::uint64_t read = 0;
-      stream.next((*places)[thread], operations,
-                  [&](const Key& key) { look_up<Value>(*table, key, read); });
-      benchmark::DoNotOptimize(read);
+    add<Table<Key, Value>>(roomy, [&stream](const auto& table) {
+      for (std::size_t rank = 0; rank < resident; ++rank) {
+        table->put(bench::key_of<Key>(rank), bench::make_value<Value>(1));
+      }
+      std::uint64_t sum = 0;
+      for (std::size_t rank = 0; rank < resident; ++rank) {
+        look_up<Value>(*table, bench::key_of<Key>(rank), sum);
+      }
+      if (sum != resident) {
+        std::fprintf(stderr, "not all resident in %s\n", Table<Key, Value>::name);
+      }
+      auto places = std::make_shared<Places>(stream.begin());
+      bench::Piece piece;
+      piece.work = [table, places, &stream](unsigned thread, std::size_t operations) {
+        std::uint64_t read = 0;
+        stream.next((*places)[thread], operations,
+                    [&](const Key& key) { look_up<Value>(*table, key, read); });
+        benchmark::DoNotOptimize(read);
+      };
+      return piece;
     });
   }
 
   template <template <class, class> class Table>
   void add_misses() {
-    auto table = std::make_shared<Table<Key, Value>>(resident);
-    auto stream = std::make_shared<bench::FreshStream<Key>>();
-    auto prepare = [stream](unsigned thread, std::size_t operations) {
-      stream->prepare(thread, operations);
-    };
-    auto work = [table, stream](unsigned thread, std::size_t operations) {
-      std::uint64_t read = 0;
-      stream->next(thread, operations,
-                   [&](const Key& key) { look_up_or_insert<Value>(*table, key, read); });
-      benchmark::DoNotOptimize(read);
-    };
-    prepare(0, 3 * resident);
-    work(0, 3 * resident);
-    add<Table<Key, Value>>(prepare, work);
+    add<Table<Key, Value>>(resident, [](const auto& table) {
+      auto stream = std::make_shared<bench::FreshStream<Key>>();
+      bench::Piece piece;
+      piece.prepare = [stream](unsigned thread, std::size_t operations) {
+        stream->prepare(thread, operations);
+      };
+      piece.work = [table, stream](unsigned thread, std::size_t operations) {
+        std::uint64_t read = 0;
+        stream->next(thread, operations,
+                     [&](const Key& key) { look_up_or_insert<Value>(*table, key, read); });
+        benchmark::DoNotOptimize(read);
+      };
+      piece.prepare(0, 3 * resident);
+      piece.work(0, 3 * resident);
+      return piece;
+    });
   }
 
   template <template <class, class> class Table>
   void add_mix(const bench::Stream<Key>& stream) {
-    auto table = std::make_shared<Table<Key, Value>>(resident);
-    auto places = std::make_shared<Places>(stream.begin());
-    auto work = [table, places, &stream](unsigned thread, std::size_t operations) {
-      std::uint64_t read = 0;
-      stream.next((*places)[thread], operations,
-                  [&](const Key& key) { look_up_or_insert<Value>(*table, key, read); });
-      benchmark::DoNotOptimize(read);
-    };
-    work(0, stream.size() / 4);
-    add<Table<Key, Value>>({}, work);
-  }
-
-  template <class Table, class Work>
-  void add(const std::function<void(unsigned, std::size_t)>& prepare, const Work& work) {
-    Runner runner;
-    runner.name = Table::name;
-    runner.threads = Table::threaded ? bench::threads_max : 1;
-    for (unsigned threads = 1; threads <= runner.threads; ++threads) {
-      runner.pieces[threads - 1] = paired_->add({Table::name, threads, prepare, work});
-    }
-    runners_.push_back(std::move(runner));
+    add<Table<Key, Value>>(resident, [&stream](const auto& table) {
+      auto places = std::make_shared<Places>(stream.begin());
+      bench::Piece piece;
+      piece.work = [table, places, &stream](unsigned thread, std::size_t operations) {
+        std::uint64_t read = 0;
+        stream.next((*places)[thread], operations,
+                    [&](const Key& key) { look_up_or_insert<Value>(*table, key, read); });
+        benchmark::DoNotOptimize(read);
+      };
+      piece.work(0, stream.size() / 4);
+      return piece;
+    });
   }
 
   void run_hits(std::size_t rounds) {
@@ -183,6 +199,7 @@ class Contest {
     start(bench::Paired::short_slice);
     add_hits<bench::Dcache>(stream);
     add_hits<bench::DcacheTtl>(stream);
+    if constexpr (!numbers) add_hits<bench::DcacheOfSeveral>(stream);  // Else it is the same.
     add_hits<bench::Absl>(stream);
     add_hits<bench::BoostMap>(stream);
     add_hits<bench::ListLru>(stream);
@@ -195,6 +212,7 @@ class Contest {
     start(bench::Paired::long_slice);
     add_misses<bench::Dcache>();
     add_misses<bench::DcacheTtl>();
+    add_misses<bench::DcacheOfSeveral>();
     add_misses<bench::Absl>();
     add_misses<bench::ListLru>();
     add_misses<bench::ReusingListLru>();
@@ -208,6 +226,7 @@ class Contest {
     start(bench::Paired::long_slice);
     add_mix<bench::Dcache>(stream);
     add_mix<bench::DcacheTtl>(stream);
+    add_mix<bench::DcacheOfSeveral>(stream);
     add_mix<bench::Absl>(stream);
     add_mix<bench::ListLru>(stream);
     add_mix<bench::ReusingListLru>(stream);
@@ -243,7 +262,6 @@ class Contest {
 
   /// The bars of one kind: the first runner is ours, the second ours with a ttl.
   void judge(Kind kind) {
-    constexpr bool numbers = std::is_same_v<Key, Number> && std::is_same_v<Value, Number>;
     const std::string what = std::string(kind_names[kind]) + ", " + types_;
     const Runner& ours = runners_[0];
     for (const Runner& rival : runners_) {
@@ -259,7 +277,7 @@ class Contest {
     }
     if (!numbers || kind != hits) return;
     for (const Runner& rival : runners_) {
-      if (rival.threads != 1) continue;
+      if (rival.name != bench::Absl<Key, Value>::name) continue;
       bar(what + ", ttl on, to " + rival.name, 1, runners_[1], rival, 4.5);
     }
     bars_.push_back(

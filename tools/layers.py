@@ -34,6 +34,7 @@ UMBRELLA = "dcache/dcache.hpp"
 PUBLIC = {
     "base": """
         clock
+        engine/bias
         engine/drivable
         engine/fork
         engine/hash
@@ -130,7 +131,7 @@ PUBLIC = {
 
 # Each room: headers of the system and of libraries that its sources (never a public header) use.
 FOREIGN = {
-    "base": r"pthread\.h|dlfcn\.h",
+    "base": r"pthread\.h|dlfcn\.h|linux/membarrier\.h|sys/syscall\.h|unistd\.h",
     "work": r"pthread\.h",
     "net": r"openssl/.*|(sys|netinet|arpa)/.*|linux/futex\.h|netdb\.h|poll\.h|unistd\.h|fcntl\.h",
     "fs": r"sys/.*|unistd\.h|fcntl\.h|dirent\.h",

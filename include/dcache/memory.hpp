@@ -112,13 +112,23 @@ class Memory {
 
   /// Stores, replacing what was there. False: not kept (heavier than the whole table, or no
   /// memory); an older value of the key is gone then, too.
-  bool put(Key&& key, Value value, const PutOptions& options = {}) {
+  bool put(Key&& key, Value&& value, const PutOptions& options = {}) {
     return put_as(std::move(key), std::move(value), options);
   }
-  bool put(const Key& key, Value value, const PutOptions& options = {})
+  bool put(const Key& key, Value&& value, const PutOptions& options = {})
     requires std::is_copy_constructible_v<Key>
   {
     return put_as(key, std::move(value), options);
+  }
+  bool put(Key&& key, const Value& value, const PutOptions& options = {})
+    requires std::is_copy_constructible_v<Value>
+  {
+    return put_as(std::move(key), Value(value), options);
+  }
+  bool put(const Key& key, const Value& value, const PutOptions& options = {})
+    requires(std::is_copy_constructible_v<Key> && std::is_copy_constructible_v<Value>)
+  {
+    return put_as(key, Value(value), options);
   }
 
   /// Forgets. True: there was an entry.
@@ -208,7 +218,7 @@ class Memory {
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
   /// `absent`: the table is guarded, and its caller knows that it has no such entry.
   template <class Source>
-  DCACHE_HOT engine::Stored store(Source&& key, Value value, std::uint64_t hash,
+  DCACHE_HOT engine::Stored store(Source&& key, Value&& value, std::uint64_t hash,
                                   const engine::Terms& terms, const std::atomic<bool>* detached,
                                   bool absent = false);
 
@@ -264,7 +274,7 @@ class Memory {
   [[gnu::noinline]] void drop_expired(const View& key, std::uint64_t hash, engine::Moment now) {
     shard(hash).remove(key, hash, Cause::expired, now);
   }
-  engine::Stored store_weighed(typename Shard::KeyHeld& key, engine::Held<Value>& value,
+  engine::Stored store_weighed(typename Shard::KeyHeld& key, engine::Offered<Value>& value,
                                engine::Arrival arrival, std::uint64_t weight,
                                const std::atomic<bool>* detached);
   bool make_room(std::uint64_t weight, std::uint64_t replaced, std::size_t first);

@@ -8,7 +8,9 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -61,10 +63,10 @@ class Concurrent : public ::testing::Test {
   using Table = Memory<std::uint64_t, Value>;
 
   // One thread's share; returns how often it called `get`.
-  std::uint64_t work(Table& table, int number) {
+  std::uint64_t work(Table& table, int number, int count = operations) {
     std::mt19937_64 random(static_cast<unsigned>(number) + 1);
     std::uint64_t gets = 0;
-    for (int i = 0; i < operations; ++i) {
+    for (int i = 0; i < count; ++i) {
       const std::uint64_t key = random() % keys;
       const auto dice = random() % 1000;
       if (dice < 600) {
@@ -120,6 +122,16 @@ TYPED_TEST(Concurrent, OneShard) {
   typename TestFixture::Table table({.max_entries = most, .shards = 1});
   this->run(table);
   this->check(table);
+}
+
+// The second thread comes while the first one is alone in a part of the table.
+TYPED_TEST(Concurrent, ATableOfOneThreadIsSharedAtAnyMoment) {
+  for (int round = 0; round < 200; ++round) {
+    this->gets_ = 0;
+    typename TestFixture::Table table({.max_entries = most, .shards = 4});
+    run_together(2, [&](int number) { this->gets_ += this->work(table, number + round, 300); });
+    this->check(table);
+  }
 }
 
 TYPED_TEST(Concurrent, FourShards) {
@@ -304,6 +316,29 @@ TEST(ConcurrentValues, AreDestroyedExactlyOnce) {
     EXPECT_EQ(ledger.living(), static_cast<std::int64_t>(table.size()));
   }
   EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(ledger.living(), 0);
+  EXPECT_EQ(ledger.faults(), 0);
+}
+
+TEST(ConcurrentValues, MayBeLetGoByAnotherThreadThanTheOneThatIsAlone) {
+  Ledger ledger;
+  for (int round = 0; round < 100; ++round) {
+    Memory<std::uint64_t, Tracked> table({.max_entries = 10, .shards = 1});
+    std::vector<decltype(table.get(1))> held;
+    for (std::uint64_t key = 0; key < 10; ++key) {
+      table.put(key, Tracked(ledger, key));
+      held.push_back(table.get(key));
+    }
+    std::thread other([held = std::move(held)]() mutable {
+      while (!held.empty()) held.pop_back();
+    });
+    for (std::uint64_t key = 0; key < 20; ++key) {
+      table.put(key, Tracked(ledger, key));
+      table.erase(key + 1);
+    }
+    other.join();
+    EXPECT_EQ(ledger.living(), static_cast<std::int64_t>(table.size()));
+  }
   EXPECT_EQ(ledger.living(), 0);
   EXPECT_EQ(ledger.faults(), 0);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // A process forked while other threads use the table can use its copy at once.
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -47,23 +46,16 @@ int use(Table& table, std::size_t most = 100) {
 template <class Table>
 class Hammer {
  public:
-  explicit Hammer(Table& table) {
-    table.resize(400);  // More slots than 200 entries and those that are pinned meanwhile need.
-    for (int key = 0; key < 500; ++key) table.put(key, std::to_string(key));
-    table.resize(200);
-    use(table, 200);
-    for (int key = 0; key < 500; ++key) table.get(key);  // Misses: the policy learns at this size.
+  explicit Hammer(Table& table, std::size_t threads = 3) : turns_(threads) {
+    std::atomic<bool> ready{false};
     for (unsigned number = 0; number < turns_.size(); ++number) {
-      threads_.emplace_back([this, &table, number] {
-        std::mt19937_64 random(number);
-        while (!done_) {
-          const auto key = static_cast<int>(random() % 500);
-          if (random() % 50 == 0) table.clear();
-          if (random() % 4 == 0) table.erase(key);
-          table.put(key, std::to_string(key));
-          table.get(key);
-          ++turns_[number];
+      threads_.emplace_back([this, &table, &ready, number] {
+        if (number == 0) {
+          fill(table);
+          ready = true;
         }
+        while (!ready) std::this_thread::yield();
+        turn(table, number);
       });
     }
     for (auto& turns : turns_) {
@@ -78,8 +70,28 @@ class Hammer {
   Hammer& operator=(const Hammer&) = delete;
 
  private:
+  void fill(Table& table) {
+    table.resize(400);  // More slots than 200 entries and those that are pinned meanwhile need.
+    for (int key = 0; key < 500; ++key) table.put(key, std::to_string(key));
+    table.resize(200);
+    use(table, 200);
+    for (int key = 0; key < 500; ++key) table.get(key);  // Misses: the policy learns at this size.
+  }
+
+  void turn(Table& table, unsigned number) {
+    std::mt19937_64 random(number);
+    while (!done_) {
+      const auto key = static_cast<int>(random() % 500);
+      if (random() % 50 == 0) table.clear();
+      if (random() % 4 == 0) table.erase(key);
+      table.put(key, std::to_string(key));
+      table.get(key);
+      ++turns_[number];
+    }
+  }
+
   std::atomic<bool> done_{false};
-  std::array<std::atomic<int>, 3> turns_{};
+  std::vector<std::atomic<int>> turns_;
   std::vector<std::thread> threads_;
 };
 
@@ -91,6 +103,12 @@ using Table = Memory<int, std::string>;
 TEST(MemoryFork, TheChildUsesTheTableAtOnce) {
   Table table({.max_entries = 200, .shards = 1});
   const Hammer hammer(table);
+  for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
+}
+
+TEST(MemoryFork, OfATableThatOneThreadAloneUsed) {
+  Table table({.max_entries = 200, .shards = 1});
+  const Hammer hammer(table, 1);
   for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
 }
 

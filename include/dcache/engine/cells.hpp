@@ -18,6 +18,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "dcache/engine/bias.hpp"
 #include "dcache/engine/column.hpp"
 #include "dcache/engine/hot.hpp"
 #include "dcache/engine/traits.hpp"
@@ -161,9 +162,15 @@ class PinnedCells {
     }
     std::uint64_t hash() const noexcept { return hash_.value.load(std::memory_order_acquire); }
 
-    /// False: nothing lives here. True: key and value stay as they are until `unpin`.
-    DCACHE_HOT bool pin() noexcept {
+    /// False: nothing lives here. True: key and value stay as they are until `unpin`. `alone`: as
+    /// the shard's bias says.
+    DCACHE_HOT bool pin(bool alone) noexcept {
       std::uint32_t seen = state_.load(std::memory_order_relaxed);
+      if (alone) {
+        if ((seen & live) == 0) return false;
+        state_.store(seen + 1, std::memory_order_relaxed);
+        return true;
+      }
       while ((seen & live) != 0) {
         if (state_.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
                                          std::memory_order_relaxed)) [[likely]] {
@@ -173,10 +180,11 @@ class PinnedCells {
       return false;
     }
 
+    /// Fetches what the value owns. REQUIRES: pinned, or the shard's lock.
+    DCACHE_HOT void prefetch_owned() const noexcept { held_value().prefetch_owned(); }
+
     /// True: the entry was detached meanwhile and this was its last pin. The caller buries it.
-    DCACHE_HOT bool unpin() noexcept {
-      return state_.fetch_sub(1, std::memory_order_acq_rel) == (detached | 1U);
-    }
+    DCACHE_HOT bool unpin(bool alone) noexcept { return subtract(1, alone) == (detached | 1U); }
 
    private:
     friend class PinnedCells;
@@ -191,6 +199,14 @@ class PinnedCells {
     }
     HeldValue& held_value() noexcept {
       return *std::launder(reinterpret_cast<HeldValue*>(value_.data()));
+    }
+
+    // What was there before.
+    DCACHE_HOT std::uint32_t subtract(std::uint32_t less, bool alone) noexcept {
+      if (!alone) return state_.fetch_sub(less, std::memory_order_acq_rel);
+      const std::uint32_t seen = state_.load(std::memory_order_relaxed);
+      state_.store(seen - less, std::memory_order_relaxed);
+      return seen;
     }
 
     static constexpr std::size_t size = (hashed ? 16 : 8) + sizeof(HeldKey) + sizeof(HeldValue);
@@ -214,16 +230,25 @@ class PinnedCells {
   Cell& at(Slot slot) const noexcept { return cells_[slot]; }
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(&cells_.held(slot), 1); }
 
+  /// The same of what it owns. REQUIRES: the cell was fetched; the shard's lock.
+  void prefetch_owned(Slot slot) const noexcept { cells_.held(slot).prefetch_owned(); }
+
   /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.
-  bool detach(Slot slot) noexcept {
-    return cells_[slot].state_.fetch_sub(live - detached, std::memory_order_acq_rel) == live;
+  bool detach(Slot slot, bool alone) noexcept {
+    return cells_[slot].subtract(live - detached, alone) == live;
   }
 
   /// The same if nobody has it pinned; else false, and nothing has changed.
-  DCACHE_HOT bool detach_unread(Slot slot) noexcept {
+  DCACHE_HOT bool detach_unread(Slot slot, bool alone) noexcept {
+    std::atomic<std::uint32_t>& state = cells_[slot].state_;
     std::uint32_t expected = live;
-    return cells_[slot].state_.compare_exchange_strong(
-        expected, detached, std::memory_order_acq_rel, std::memory_order_relaxed);
+    if (!alone) {
+      return state.compare_exchange_strong(expected, detached, std::memory_order_acq_rel,
+                                           std::memory_order_relaxed);
+    }
+    if (state.load(std::memory_order_relaxed) != live) return false;
+    state.store(detached, std::memory_order_relaxed);
+    return true;
   }
 
   /// Key and value of an entry that has left its cell.
@@ -242,7 +267,8 @@ class PinnedCells {
   }
 
   /// REQUIRES: the slot is claimed; the shard's lock.
-  void fill(Slot slot, std::uint64_t hash, HeldKey&& key, HeldValue&& value) noexcept {
+  template <class Offered>
+  void fill(Slot slot, std::uint64_t hash, HeldKey&& key, Offered&& value) noexcept {
     Cell& cell = cells_[slot];
     if constexpr (hashed) cell.hash_.value.store(hash, std::memory_order_release);
     ::new (static_cast<void*>(cell.key_.data())) HeldKey(std::move(key));

@@ -32,6 +32,13 @@ class Lock {
     return lock_contended();
   }
 
+  /// The same, without an atomic step, for a thread that no other can meet here (`Bias`).
+  bool lock_alone() noexcept {
+    const bool left_behind = word_.load(std::memory_order_relaxed) != free;
+    word_.store(held_mark(), std::memory_order_relaxed);
+    return left_behind;
+  }
+
   bool try_lock() noexcept {
     std::uint32_t expected = free;
     return word_.load(std::memory_order_relaxed) == free &&

@@ -77,7 +77,7 @@ FarCall::Look Memo<R, P...>::look_for(const View& view, std::uint64_t hash, Flow
     if (keeps_near_) {
       const auto after = [this](Duration span) { return near_.after(span); };
       const Terms terms = terms_of(record.times, now, freshness_, after);
-      near_.store(own(view), kept, hash,
+      near_.store(own(view), Kept(kept), hash,
                   suspected(terms, far.near_ttl, freshness_.stale_for, after), &detached);
     }
     // With `wait` set a stale result is served at once, and refreshed in the background.

@@ -307,7 +307,7 @@ bool Memo<R, P...>::store_near(const View& view, const Kept& kept, const Life& l
   const auto after = [this](Duration span) { return near_.after(span); };
   if (life.ttl) terms = freshness_.terms(*life.ttl, after);
   if (far != nullptr) terms = suspected(terms, far->near_ttl, freshness_.stale_for, after);
-  const Stored stored = near_.store(own(view), kept, hash, terms, detached);
+  const Stored stored = near_.store(own(view), Kept(kept), hash, terms, detached);
   return stored == Stored::inserted || stored == Stored::replaced;
 }
 

@@ -133,23 +133,23 @@ bool Memory<K, V, H, E>::put_as(Source&& key, V&& value, const PutOptions& optio
 
 template <class K, class V, class H, class E>
 template <class Source>
-inline engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint64_t hash,
+inline engine::Stored Memory<K, V, H, E>::store(Source&& key, V&& value, std::uint64_t hash,
                                                 const engine::Terms& terms,
                                                 const std::atomic<bool>* detached, bool absent) {
   Shard& shard = this->shard(hash);
   const bool timed = terms.dies != engine::no_moment || idle_ || shard.timed();
   const engine::Arrival arrival{hash, 0, terms, timed ? this->now() : 0};
   const std::uint64_t weight = weigher_ ? weigher_(key, value) : 0;
-  engine::Held<V> held_value(std::move(value));
+  engine::Offered<V> offered(std::move(value));
   auto held_key = engine::hold_key<typename Shard::KeyHeld>(std::forward<Source>(key), hash);
   auto stored = engine::Stored::rejected;
-  if (!held_key || !held_value) {  // No memory: what could not be held was not moved.
+  if (!held_key || !offered) {  // No memory: what could not be held was not moved.
     // NOLINTNEXTLINE(bugprone-use-after-move)
     shard.remove(held_key ? held_key.get() : key, hash, Cause::replaced);
   } else if (weigher_) {
-    stored = store_weighed(held_key, held_value, arrival, weight, detached);
+    stored = store_weighed(held_key, offered, arrival, weight, detached);
   } else {
-    stored = shard.store(std::move(held_key), std::move(held_value), arrival, detached, absent);
+    stored = shard.store(std::move(held_key), std::move(offered), arrival, detached, absent);
   }
   if (stored == engine::Stored::rejected) rejected_.fetch_add(1, std::memory_order_relaxed);
   return stored;
@@ -158,7 +158,7 @@ inline engine::Stored Memory<K, V, H, E>::store(Source&& key, V value, std::uint
 // The user's equality runs before anybody is evicted, so that it may throw.
 template <class K, class V, class H, class E>
 engine::Stored Memory<K, V, H, E>::store_weighed(typename Shard::KeyHeld& key,
-                                                 engine::Held<V>& value, engine::Arrival arrival,
+                                                 engine::Offered<V>& value, engine::Arrival arrival,
                                                  std::uint64_t weight,
                                                  const std::atomic<bool>* detached) {
   const std::uint64_t hash = arrival.hash;

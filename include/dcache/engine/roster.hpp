@@ -196,7 +196,7 @@ class alignas(64) Roster {
   void keep_victim_slot() noexcept { queues_.unlink_vacated(); }
   /// Fetches what the next eviction will touch, in two steps: the entry after the next one, and,
   /// through the next one's hash, its places in index and ghost. `cell(slot)` fetches a cell,
-  /// `hash_of(slot)` reads one that was fetched.
+  /// `hash_of(slot)` reads one that was fetched (and may fetch what the value owns).
   template <class Cell, class HashOf>
   void foresee(Cell&& cell, HashOf&& hash_of) noexcept {
     const auto [next, after] = queues_.next_looks();

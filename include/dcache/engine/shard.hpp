@@ -99,7 +99,8 @@ class PinnedLook {
   }
   DCACHE_HOT void reset() noexcept {
     if (cell_ == nullptr) return;
-    if (std::exchange(cell_, nullptr)->unpin()) [[unlikely]]
+    Cell& cell = *std::exchange(cell_, nullptr);
+    if (shard_->unpin(cell)) [[unlikely]]
       shard_->bury(place_.slot);
   }
 
@@ -180,13 +181,18 @@ class Shard {
   }
   Place place(Slot slot) const noexcept { return cells_.place(slot); }
 
+  /// True: this was the last pin of an entry that has left; the caller buries it.
+  template <class Cell>
+  DCACHE_HOT bool unpin(Cell& cell) noexcept {
+    return bias_.run([&cell](bool alone) DCACHE_HOT_LAMBDA { return cell.unpin(alone); });
+  }
   /// Tells the listener, destroys key and value, gives the slot back. REQUIRES: a pinned entry that
   /// has left, nobody has it pinned, and no lock is held. For graves and for the last of the looks.
   [[gnu::noinline]] void bury(Slot slot) noexcept;
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
   /// `absent`: there is none, as only the caller of a guarded table can know.
-  Stored store(KeyHeld&& key, Held<Value>&& value, const Arrival& arrival,
+  Stored store(KeyHeld&& key, Offered<Value>&& value, const Arrival& arrival,
                const std::atomic<bool>* detached, bool absent);
 
   /// Removes the entry of `view` (with `expired_at`: only if its time had passed by then).
@@ -269,7 +275,8 @@ class Shard {
       found.look.set(place, copy);
     } else {
       auto& cell = cells_.at(place);
-      if (!cell.may_be(hash) || !cell.pin()) return false;
+      if (!cell.may_be(hash) || !pin(cell)) return false;
+      cell.prefetch_owned();
       Look pinned(*this, place, cell);
       // The slot may have gone to another entry before it was pinned.
       if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;
@@ -281,6 +288,10 @@ class Shard {
       found.terms.review = terms.review;
     }
     return true;
+  }
+  template <class Cell>
+  DCACHE_HOT bool pin(Cell& cell) noexcept {
+    return bias_.run([&cell](bool alone) DCACHE_HOT_LAMBDA { return cell.pin(alone); });
   }
   template <class View>
   bool walk(const View& view, std::uint64_t hash, Found& found);
@@ -298,7 +309,7 @@ class Shard {
   DCACHE_HOT bool with_match(const View& view, std::uint64_t hash, Use&& use, bool absent = false);
   template <class View, class Use>
   bool with_judged_match(const View& view, std::uint64_t hash, Use& use);
-  Look pin(Slot slot);
+  Look pin_held(Slot slot);
   void sweep_some(Moment now, std::size_t most, std::size_t& steps, Slot keep,
                   Graves& graves) noexcept;
   DCACHE_HOT Slot evict(Victim victim, Graves& graves) noexcept;
@@ -309,7 +320,7 @@ class Shard {
   DCACHE_HOT void foresee() noexcept;
   void drop(Slot slot, std::uint64_t hash, Cause cause, Graves& graves) noexcept;
   DCACHE_HOT Slot retire(Slot slot, Cause cause, Graves& graves) noexcept;
-  DCACHE_HOT Stored commit(Slot old, KeyHeld& key, Held<Value>& value, const Arrival& arrival,
+  DCACHE_HOT Stored commit(Slot old, KeyHeld& key, Offered<Value>& value, const Arrival& arrival,
                            Graves& graves) noexcept;
   DCACHE_HOT Slot vacate(Graves& graves) noexcept;
   template <class Due>
@@ -324,6 +335,8 @@ class Shard {
   // A hit reads the first cache line of this and the first of the roster.
   Rules& rules_;
   const bool eager_hits_;  // A hit has more to do than to mark its entry as used.
+  bool alone_ = false;     // Under the lock: whether its holder has entered the bias.
+  Bias bias_;
   Cells cells_;
   Roster roster_;
   std::atomic<std::uint64_t> inserted_{0};

@@ -12,11 +12,18 @@ template <class K, class V, class H, class E>
 class Shard<K, V, H, E>::Locked {
  public:
   explicit Locked(Shard& shard) noexcept : shard_(shard) {
-    if (!shard_.rules_.guarded && shard_.roster_.lock().lock()) [[unlikely]]
+    if (shard_.rules_.guarded) return;
+    const bool alone = shard_.bias_.enter();
+    Lock& lock = shard_.roster_.lock();
+    if (alone ? lock.lock_alone() : lock.lock()) [[unlikely]]
       abandon();
+    shard_.alone_ = alone;
   }
   ~Locked() {
-    if (!shard_.rules_.guarded) shard_.roster_.lock().unlock();
+    if (shard_.rules_.guarded) return;
+    const bool alone = std::exchange(shard_.alone_, false);
+    shard_.roster_.lock().unlock();
+    if (alone) shard_.bias_.leave();
   }
   Locked(const Locked&) = delete;
   Locked& operator=(const Locked&) = delete;
@@ -53,13 +60,13 @@ class Shard<K, V, H, E>::PinnedGraves {
   static bool full() noexcept { return false; }
   /// True: the slot is free.
   DCACHE_HOT bool add(Slot slot, Cause cause) noexcept {
-    if (small && !moved_ && shard_.cells_.detach_unread(slot)) {
+    if (small && !moved_ && shard_.cells_.detach_unread(slot, shard_.alone_)) {
       moved_.emplace(shard_.cells_.take(slot));
       moved_cause_ = cause;
       return true;
     }
     shard_.roster_.grave(slot).cause = static_cast<std::uint8_t>(cause);
-    if (!shard_.cells_.detach(slot)) return false;  // Its last reader buries it.
+    if (!shard_.cells_.detach(slot, shard_.alone_)) return false;  // Its last reader buries it.
     shard_.roster_.grave(slot).next = first_;
     first_ = slot;
     return false;
@@ -138,7 +145,7 @@ template <class K, class V, class H, class E>
 Shard<K, V, H, E>::~Shard() {
   if constexpr (!plain) {
     roster_.for_each([this](Slot slot, int) {
-      cells_.detach(slot);
+      cells_.detach(slot, true);
       cells_.destroy(slot);
     });
   }
@@ -186,7 +193,7 @@ void Shard<K, V, H, E>::find_further(const View& view, std::uint64_t hash, Found
     if constexpr (plain) {
       found.look.set(cells_.place(slot), cells_.copy(slot));
     } else {
-      found.look = pin(slot);
+      found.look = pin_held(slot);
     }
   });
 }
@@ -201,10 +208,10 @@ void Shard<K, V, H, E>::touch_eagerly(Place place, Moment now) noexcept {
 }
 
 template <class K, class V, class H, class E>
-typename Shard<K, V, H, E>::Look Shard<K, V, H, E>::pin(Slot slot) {
+typename Shard<K, V, H, E>::Look Shard<K, V, H, E>::pin_held(Slot slot) {
   if constexpr (!plain) {
     auto& cell = cells_.at(slot);
-    if (cell.pin()) return Look(*this, cells_.place(slot), cell);
+    if (cell.pin(alone_)) return Look(*this, cells_.place(slot), cell);
   }
   return Look();
 }
@@ -216,6 +223,8 @@ inline typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& vi
                                                                   std::uint64_t hash,
                                                                   const Verdicts* verdicts) {
   Match match;
+  match.slot = roster_.index().first(hash);
+  if (match.slot == no_slot) return match;
   const auto accept = [&](Slot candidate) DCACHE_HOT_LAMBDA {
     if constexpr (plain) {
       return E{}(cells_.copy(candidate).key(), view);
@@ -232,8 +241,7 @@ inline typename Shard<K, V, H, E>::Match Shard<K, V, H, E>::match(const View& vi
     }
   };
   // Nearly always the home group has one candidate or none.
-  match.slot = roster_.index().first(hash);
-  if (match.slot != no_slot && (match.slot == Index::further || !accept(match.slot))) {
+  if (match.slot == Index::further || !accept(match.slot)) {
     match.slot = roster_.index().find(hash, accept);
   }
   return match;
@@ -270,7 +278,7 @@ bool Shard<K, V, H, E>::with_judged_match(const View& view, std::uint64_t hash, 
         use(found.slot);
         return true;
       }
-      open = pin(found.slot);
+      open = pin_held(found.slot);
     }
     if (!open) continue;  // Never: under the lock it lives. It tells the compiler so.
     const bool same = E{}(open.key(), view);

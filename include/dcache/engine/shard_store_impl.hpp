@@ -7,7 +7,7 @@
 namespace dcache::engine {
 
 template <class K, class V, class H, class E>
-Stored Shard<K, V, H, E>::store(KeyHeld&& key, Held<V>&& value, const Arrival& arrival,
+Stored Shard<K, V, H, E>::store(KeyHeld&& key, Offered<V>&& value, const Arrival& arrival,
                                 const std::atomic<bool>* detached, bool absent) {
   Stored stored = Stored::rejected;
   Graves graves(*this);
@@ -45,7 +45,7 @@ void Shard<K, V, H, E>::make_room(const Arrival& arrival) {
 
 // Cannot fail any more. One change for the readers: what leaves and what comes.
 template <class K, class V, class H, class E>
-inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Held<V>& value,
+inline Stored Shard<K, V, H, E>::commit(Slot old, KeyHeld& key, Offered<V>& value,
                                         const Arrival& arrival, Graves& graves) noexcept {
   const auto fill = [&](Slot slot) {
     if constexpr (plain) {
@@ -164,7 +164,10 @@ inline Victim Shard<K, V, H, E>::victim_for_slot(bool reused) noexcept {
 template <class K, class V, class H, class E>
 inline void Shard<K, V, H, E>::foresee() noexcept {
   roster_.foresee([this](Slot slot) { cells_.prefetch(slot); },
-                  [this](Slot slot) { return hash_of(this, slot); });
+                  [this](Slot slot) {
+                    if constexpr (!plain) cells_.prefetch_owned(slot);
+                    return hash_of(this, slot);
+                  });
 }
 
 // Within a change. Returns what `retire` does. REQUIRES: the victim is one.
@@ -246,7 +249,7 @@ std::vector<typename Shard<K, V, H, E>::Warm> Shard<K, V, H, E>::hottest(Moment 
     if constexpr (plain) {
       warm.look.set(cells_.place(slot), cells_.copy(slot));
     } else {
-      warm.look = pin(slot);
+      warm.look = pin_held(slot);
     }
   };
   for (bool done = false; !done;) {

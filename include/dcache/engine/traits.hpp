@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "dcache/engine/hash.hpp"
+#include "dcache/engine/hot.hpp"
 
 namespace dcache::engine {
 
@@ -91,6 +92,21 @@ inline constexpr bool plain_entry =
     quiet_equal<Key, Equal> && quiet_hash<Key, Hasher> && sizeof(Key) + sizeof(Value) <= 64 &&
     (alignof(Key) >= 4 || alignof(Value) >= 4 || sizeof(Key) + sizeof(Value) <= 8);
 
+/// Fetches what a copy of the value and its destruction touch besides itself, if that is known. An
+/// atomic step there would wait for all before it, and only then for the memory.
+template <class T>
+DCACHE_HOT inline void prefetch_owned(const T& /*value*/) noexcept {}
+template <class T>
+DCACHE_HOT inline void prefetch_owned(const std::unique_ptr<T>& value) noexcept {
+  __builtin_prefetch(const_cast<const void*>(static_cast<const volatile void*>(value.get())));
+}
+/// The counts, to be written: `std::make_shared` has them right before the object.
+template <class T>
+DCACHE_HOT inline void prefetch_owned(const std::shared_ptr<T>& value) noexcept {
+  const auto* object = reinterpret_cast<const volatile char*>(value.get());
+  __builtin_prefetch(const_cast<const char*>(object - 1), 1);
+}
+
 /// A value on the heap: moving the box runs no code of the value's.
 template <class T>
 class Boxed {
@@ -99,9 +115,23 @@ class Boxed {
   explicit Boxed(T&& value) : held_(new(std::nothrow) T(std::move(value))) {}
   explicit operator bool() const noexcept { return held_ != nullptr; }
   const T& get() const noexcept { return *held_; }
+  DCACHE_HOT void prefetch_owned() const noexcept { engine::prefetch_owned(held_); }
 
  private:
   std::unique_ptr<T> held_;
+};
+
+/// A value that is not moved before it is stored.
+template <class T>
+class Lent {
+ public:
+  explicit Lent(T&& value) noexcept : value_(value) {}
+  explicit operator bool() const noexcept { return true; }
+  const T& get() const noexcept { return value_; }
+  T&& take() noexcept { return std::move(value_); }
+
+ private:
+  T& value_;
 };
 
 /// The value itself, where it may be moved under a lock.
@@ -109,15 +139,20 @@ template <class T>
 class Bare {
  public:
   explicit Bare(T&& value) noexcept : held_(std::move(value)) {}
+  explicit Bare(Lent<T>&& value) noexcept : held_(value.take()) {}
   explicit operator bool() const noexcept { return true; }
   const T& get() const noexcept { return held_; }
+  DCACHE_HOT void prefetch_owned() const noexcept { engine::prefetch_owned(held_); }
 
  private:
   T held_;
 };
 
+/// As an entry holds it, and as it comes to be stored: moved at most once under the lock.
 template <class T>
 using Held = std::conditional_t<quiet_move<T>, Bare<T>, Boxed<T>>;
+template <class T>
+using Offered = std::conditional_t<quiet_move<T>, Lent<T>, Boxed<T>>;
 
 /// Text with up to 19 characters in place: most keys then cost a look-up no further cache line, and
 /// the cell of one with a 64-bit value is half a line (with room for 23 it lay across two as often
