@@ -93,6 +93,8 @@ class Memory {
 
  public:
   using Options = MemoryOptions<Key, Value>;
+  /// A value to be moved; what fits a register comes in one.
+  using Incoming = std::conditional_t<std::is_scalar_v<Value>, Value, Value&&>;
 
   /// Throws ConfigError for options that can never work. Allocates next to nothing.
   explicit Memory(Options options = {});
@@ -111,22 +113,23 @@ class Memory {
   }
 
   /// Stores, replacing what was there. False: not kept (heavier than the whole table, or no
-  /// memory); an older value of the key is gone then, too.
-  bool put(Key&& key, Value&& value, const PutOptions& options = {}) {
+  /// memory); an older value of the key is gone then, too, and the value may be moved from or not.
+  bool put(Key&& key, Incoming value, const PutOptions& options = {}) {
     return put_as(std::move(key), std::move(value), options);
   }
-  bool put(const Key& key, Value&& value, const PutOptions& options = {})
+  bool put(const Key& key, Incoming value, const PutOptions& options = {})
     requires std::is_copy_constructible_v<Key>
   {
     return put_as(key, std::move(value), options);
   }
   bool put(Key&& key, const Value& value, const PutOptions& options = {})
-    requires std::is_copy_constructible_v<Value>
+    requires(!std::is_scalar_v<Value> && std::is_copy_constructible_v<Value>)
   {
     return put_as(std::move(key), Value(value), options);
   }
   bool put(const Key& key, const Value& value, const PutOptions& options = {})
-    requires(std::is_copy_constructible_v<Key> && std::is_copy_constructible_v<Value>)
+    requires(!std::is_scalar_v<Value> && std::is_copy_constructible_v<Key> &&
+             std::is_copy_constructible_v<Value>)
   {
     return put_as(key, Value(value), options);
   }
@@ -264,6 +267,14 @@ class Memory {
   void build(const Options& options);
   template <class Source>
   bool put_as(Source&& key, Value&& value, const PutOptions& options);
+  template <class Source>
+  DCACHE_HOT engine::Stored store_lent(Source&& key, Value& value, std::uint64_t hash,
+                                       const engine::Terms& terms,
+                                       const std::atomic<bool>* detached, bool absent);
+  template <class Source>
+  [[gnu::noinline]] engine::Stored store_owned(Source&& key, Value value, std::uint64_t hash,
+                                               const engine::Terms& terms,
+                                               const std::atomic<bool>* detached);
   void note_miss(std::uint64_t hash) noexcept {
     counts_.count(misses);
     if (rules_.monitor.sampled(hash)) [[unlikely]]

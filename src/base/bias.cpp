@@ -4,8 +4,6 @@
 #include <atomic>
 #include <cstdint>
 
-#include <pthread.h>
-
 #include "dcache/engine/fork.hpp"
 
 #include "base/process_barrier.hpp"
@@ -20,44 +18,52 @@ constexpr std::uint64_t below_generation = (std::uint64_t{1} << generation_shift
 std::uint64_t generation(std::uint64_t owner) noexcept { return owner >> generation_shift; }
 
 // A thread that has ended leaves its place in memory to a later one, which then owns what it owned:
-// this orders what the two do there.
+// this orders what the two do there. What a thread does after it owns nothing any more.
 constinit std::atomic<std::uint32_t> ended{0};
+thread_local constinit bool ending = false;
 struct Ending {
-  ~Ending() { ended.fetch_add(1, std::memory_order_release); }
+  ~Ending() {
+    ending = true;
+    bias_detail::self = bias_detail::unassigned;
+    ended.fetch_add(1, std::memory_order_release);
+  }
 };
-
-pthread_once_t watched = PTHREAD_ONCE_INIT;
-void watch_forks() {
-  run_in_forked_child([] { bias_detail::self = bias_detail::unassigned; });
-}
 
 // No other thread is in the same place, and none of those that a fork left behind had been there in
 // this generation.
-std::uint64_t assign() noexcept {
-  static thread_local Ending ending;
-  static_cast<void>(&ending);
-  static_cast<void>(ended.load(std::memory_order_acquire));
-  pthread_once(&watched, watch_forks);
+std::uint64_t self() noexcept {
   const auto place = reinterpret_cast<std::uintptr_t>(&bias_detail::self) & below_generation;
-  return bias_detail::self =
-             static_cast<std::uint64_t>(fork_generation()) << generation_shift | place;
+  const std::uint64_t generation = fork_generation();
+  return generation << generation_shift | place;
+}
+
+bool may_own() noexcept {
+  if (ending || !has_process_barrier()) return false;
+  static thread_local const Ending at_end;
+  static_cast<void>(&at_end);
+  static_cast<void>(ended.load(std::memory_order_acquire));
+  return true;
 }
 
 }  // namespace
 
 // The owner has come for the first time or has lost it, or this is another thread.
 bool Bias::settle() noexcept {
-  const std::uint64_t self =
-      bias_detail::self != bias_detail::unassigned ? bias_detail::self : assign();
+  const std::uint64_t me = self();
+  const bool owns = may_own();
+  if (owns) bias_detail::self = me;
   for (;;) {
     std::uint64_t seen = owner_.load(std::memory_order_acquire);
     if (seen == several) return false;
-    if (seen == self) {
-      if (enter_as(self)) return true;
-    } else if (generation(seen) != generation(self)) {  // Nobody's, or left behind by a fork.
-      owner_.compare_exchange_strong(seen, has_process_barrier() ? self : several);
+    if (owns && seen == me) {
+      if (enter_as(me)) return true;
+    } else if (generation(seen) != generation(me)) {  // Nobody's, or left behind by a fork.
+      // Whoever wins enters at once, whatever comes then: that ends what may be left of `busy_`.
+      if (owner_.compare_exchange_strong(seen, owns ? me : several) && owns && enter_as(me)) {
+        return true;
+      }
     } else {
-      take_away(seen, (self & ~below_generation) | taken_away);
+      take_away(seen, (me & ~below_generation) | taken_away);
     }
   }
 }

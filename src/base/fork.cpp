@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include "dcache/engine/bias.hpp"
+
 namespace dcache::engine {
 
 void run_in_forked_child(void (*run)()) noexcept { pthread_atfork(nullptr, nullptr, run); }
@@ -18,7 +20,10 @@ namespace {
 pthread_once_t watched = PTHREAD_ONCE_INIT;
 
 // Runs between fork and whatever comes next in the child: nothing but an atomic is allowed here.
-void count_fork() { count.fetch_add(1, std::memory_order_relaxed); }
+void count_fork() {
+  count.fetch_add(1, std::memory_order_relaxed);
+  bias_detail::self = bias_detail::unassigned;  // Of the generation before.
+}
 
 void register_handler() {
   pthread_atfork(nullptr, nullptr, count_fork);

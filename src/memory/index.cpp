@@ -73,6 +73,9 @@ void Index::clear() noexcept {
     for (std::size_t at = 0; at < live_count_; ++at) groups[at].clear();
   });
   size_.store(0, std::memory_order_relaxed);
+  if (live_count_ == 0) return;
+  groups_.store(live_, std::memory_order_release);  // A fork may have come before `adopt` did it.
+  count_.store(live_count_, std::memory_order_release);
 }
 
 }  // namespace dcache::engine

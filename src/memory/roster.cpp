@@ -127,7 +127,7 @@ Slot Roster::abandon() noexcept {
   free_ = no_slot;
   returned_.store(no_slot, std::memory_order_relaxed);
   end_change();
-  return std::exchange(fresh_, 0);
+  return fresh_;
 }
 
 Tick Roster::tick(Moment moment) const noexcept {

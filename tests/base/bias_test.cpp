@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dcache/engine/bias.hpp"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -11,6 +12,7 @@
 
 #include "dcache/engine/lock.hpp"
 #include "support/child.hpp"
+#include "support/sanitized.hpp"
 #include "support/threads.hpp"
 
 namespace dcache::engine {
@@ -185,6 +187,59 @@ TEST(Bias, ThatIsBeingTakenAwayIsTakenOverInAForkedChildToo) {
   done = true;
   owner.join();
   waiting.join();
+}
+
+// Two threads of the child find what a thread of the parent left behind, at the same moment.
+TEST(Bias, OfAThreadThatTheForkLeftBehindInsideMayBeTakenOverByTwoAtOnce) {
+  if (testing::sanitized) GTEST_SKIP() << "its child has threads";
+  std::vector<Bias> biases(100'000);
+  std::atomic<bool> inside{false};
+  std::atomic<bool> done{false};
+  std::thread owner([&] {
+    for (Bias& bias : biases) EXPECT_TRUE(bias.enter());
+    inside = true;
+    while (!done) std::this_thread::sleep_for(1ms);
+    for (Bias& bias : biases) bias.leave();
+  });
+  while (!inside) std::this_thread::yield();
+
+  EXPECT_EQ(in_child(60,
+                     [&] {
+                       std::array<std::atomic<std::size_t>, 2> at{};
+                       run_together(2, [&](int number) {
+                         const auto me = static_cast<std::size_t>(number);
+                         for (std::size_t i = 0; i < biases.size(); ++i) {
+                           at[me] = i;
+                           for (int look = 0; at[1 - me] < i; ++look) {
+                             if (look > 3000) std::this_thread::yield();
+                           }
+                           alone(biases[i]);
+                         }
+                       });
+                       return 0;
+                     }),
+            0);
+  done = true;
+  owner.join();
+}
+
+// What a thread does at its very end is not ordered before what comes after it in its place.
+TEST(Bias, IsNobodysInTheLastDestructorsOfAThread) {
+  struct Last {
+    Bias* bias = nullptr;
+    bool* alone_at_end = nullptr;
+    ~Last() { *alone_at_end = alone(*bias); }
+  };
+  Bias bias;
+  bool alone_at_end = true;
+  std::thread([&] {
+    static thread_local Last last;  // Before the first entering, so it ends later than that.
+    last.bias = &bias;
+    last.alone_at_end = &alone_at_end;
+    EXPECT_TRUE(alone(bias));
+  }).join();
+  EXPECT_FALSE(alone_at_end);
+  EXPECT_FALSE(alone(bias));
 }
 
 }  // namespace

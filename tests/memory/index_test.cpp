@@ -12,6 +12,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/child.hpp"
+
 namespace dcache::engine {
 namespace {
 
@@ -172,6 +174,36 @@ TEST_F(IndexTest, GrowsInStepsToTheSizeThatWasAskedFor) {
       EXPECT_LE(steps, 12);
     }
   }
+}
+
+// A fork may come while the table is replaced; what is cleared then is what is looked at.
+TEST_F(IndexTest, ClearedInTheMiddleOfAdoptingIsEmptyAndUsable) {
+  for (Slot slot = 0; slot < 10; ++slot) insert(hash_number(slot), slot);
+  struct Fork {
+    Index* index;
+    int result = -1;
+  } forked{&index_};
+  index_.prepare(1000, 64);
+  index_.adopt(
+      [](const void* context, Slot slot) noexcept {
+        auto& fork = *static_cast<Fork*>(const_cast<void*>(context));
+        if (fork.result == -1) {
+          fork.result = testing::in_child(10, [&fork] {
+            const auto is = [](Slot wanted) { return [wanted](Slot at) { return at == wanted; }; };
+            Index& index = *fork.index;
+            index.clear();
+            for (Slot at = 0; at < 10; ++at) {
+              if (index.find(hash_number(at), is(at)) != no_slot) return 1;
+            }
+            index.insert(hash_number(40), 40);
+            index.replace(hash_number(40), 40, 41);
+            return index.find(hash_number(40), is(41)) == 41 ? 0 : 2;
+          });
+        }
+        return hash_number(slot);
+      },
+      &forked);
+  EXPECT_EQ(forked.result, 0);
 }
 
 TEST_F(IndexTest, TakesUnboundedTables) {

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include "dcache/memory.hpp"
 #include "support/child.hpp"
+#include "support/sanitized.hpp"
 
 namespace dcache {
 namespace {
@@ -162,6 +164,76 @@ TEST(MemoryFork, TheParentNoticesNothing) {
             0);
 
   EXPECT_EQ(table.size(), 500U);
+}
+
+// What a handler of the program's does in the child comes after what is ours.
+TEST(MemoryFork, AHandlerOfAForkMayUseTheTable) {
+  static std::atomic<Table*> used{nullptr};
+  Table table({.max_entries = 200, .shards = 1});
+  pthread_atfork(nullptr, nullptr, [] {
+    if (Table* const in_child = used) {
+      alarm(patience);
+      use(*in_child);
+    }
+  });
+  Table other;
+  other.put(1, "so that who forks has used a table before");
+  const Hammer hammer(table, 1);
+  used = &table;
+  for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [] { return 0; }), 0) << i;
+  used = nullptr;
+}
+
+// Copies slowly while it is told to.
+struct Slow {
+  static inline std::atomic<bool> slow{false};
+  static inline std::atomic<bool> copying{false};
+
+  explicit Slow(int n) : number(n) {}
+  Slow(const Slow& other) : number(other.number) {
+    if (!slow) return;
+    copying = true;
+    while (slow) std::this_thread::yield();
+  }
+  Slow(Slow&& other) noexcept : number(other.number) {}
+  ~Slow() = default;
+
+  int number;
+};
+
+// One thread of the child reads an entry while another one finds that a change was under way.
+TEST(MemoryFork, WhatAThreadOfTheChildReadsItReadsToTheEnd) {
+  if (testing::sanitized) GTEST_SKIP() << "its child has threads";
+  Memory<int, Slow> table({.max_entries = 64, .shards = 1});
+  std::atomic<int> turns{0};
+  std::jthread writer([&](const std::stop_token& end) {
+    for (int i = 0; !end.stop_requested(); ++i, ++turns) table.put(i % 20, Slow(i % 20));
+  });
+  while (turns < 100) std::this_thread::yield();
+  for (int i = 0; i < forks; ++i) {
+    ASSERT_EQ(in_child(patience,
+                       [&] {
+                         Slow::slow = true;
+                         int read = 7;
+                         std::thread reader([&] {
+                           if (const auto found = table.get(7)) read = found->number;
+                           Slow::copying = true;
+                         });
+                         while (!Slow::copying) std::this_thread::yield();
+                         // Not through `get`: a copy would wait for itself.
+                         for (int key = 100; key < 130; ++key) table.put(key, Slow(key));
+                         Slow::slow = false;
+                         reader.join();
+                         if (read != 7) return 1;
+                         for (int key = 100; key < 130; ++key) {
+                           const auto found = table.get(key);
+                           if (!found || found->number != key) return 2;
+                         }
+                         return 0;
+                       }),
+              0)
+        << i;
+  }
 }
 
 }  // namespace

@@ -953,6 +953,70 @@ TEST(MemoryValues, MayBePointersAndShared) {
   EXPECT_EQ(text.use_count(), 1) << "an erased value is let go at once";
 }
 
+TEST(MemoryValues, MayBeNullPointers) {
+  Memory<int, std::shared_ptr<int>> table({.max_entries = 3, .shards = 1});
+  for (int key = 0; key < 10; ++key) table.put(key, nullptr);
+  EXPECT_EQ(table.get(9), std::shared_ptr<int>());
+}
+
+struct Constants {
+  static const int five = 5;  // Declared, not defined: it has no address.
+};
+
+TEST(MemoryValues, MayBeNumbersWithoutAnAddress) {
+  Numbers table;
+  table.put(1, Constants::five);
+  volatile int seven = 7;
+  table.put(2, seven);
+  EXPECT_EQ(table.get(1), 5);
+  EXPECT_EQ(table.get(2), 7);
+}
+
+TEST(MemoryValues, AreCopiedOrMovedInAsTheyAreGiven) {
+  Memory<int, std::shared_ptr<int>> table;
+  auto value = std::make_shared<int>(1);
+  const auto constant = value;
+  table.put(1, value);
+  table.put(2, constant);
+  EXPECT_EQ(value.use_count(), 4);
+  table.put(3, std::move(value));
+  EXPECT_EQ(constant.use_count(), 4);
+  table.put(4, {});
+  EXPECT_EQ(table.get(4), std::shared_ptr<int>());
+}
+
+struct Chain {
+  std::shared_ptr<Chain> next;
+};
+
+// The put evicts the entry that alone keeps what is put.
+TEST(MemoryValues, MayBePartsOfWhatLeavesForThem) {
+  using Table = Memory<int, std::shared_ptr<Chain>>;
+  Table table(
+      {.max_weight = 1, .weigher = [](const int&, const auto&) { return 1U; }, .shards = 1});
+  Chain* first = nullptr;
+  {
+    auto chain = std::make_shared<Chain>(Chain{std::make_shared<Chain>()});
+    first = chain.get();
+    table.put(1, std::move(chain));
+  }
+  table.put(2, std::move(first->next));
+  const auto found = table.get(2);
+  EXPECT_TRUE(found && *found);
+}
+
+TEST(MemoryValues, AreSafeFromAListenerThatDropsTheOriginal) {
+  auto value = std::make_shared<int>(5);
+  Memory<int, std::shared_ptr<int>> table({.max_weight = 1,
+                                           .weigher = [](const int&, const auto&) { return 1U; },
+                                           .on_removal = [&](auto&&...) { value.reset(); },
+                                           .shards = 1});
+  table.put(1, std::make_shared<int>(1));
+  table.put(2, std::move(value));
+  const auto found = table.get(2);
+  EXPECT_TRUE(found && *found);
+}
+
 TEST(MemoryValues, MayBeOptionalThemselves) {
   Memory<int, std::optional<int>> table;
   table.put(1, std::nullopt);

@@ -284,8 +284,18 @@ class PinnedCells {
     cell.state_.store(0, std::memory_order_release);
   }
 
-  /// Whatever was there is gone without its destructor (a fork caught it half-way).
-  void abandon(Slot slot) noexcept { cells_[slot].state_.store(0, std::memory_order_release); }
+  /// Whatever was there is gone without its destructor (a fork caught it half-way). False: somebody
+  /// has it pinned, and buries it.
+  bool abandon(Slot slot) noexcept {
+    std::atomic<std::uint32_t>& state = cells_[slot].state_;
+    std::uint32_t seen = state.load(std::memory_order_relaxed);
+    std::uint32_t pins = 0;
+    do {
+      pins = seen & ~(live | detached);
+    } while (!state.compare_exchange_weak(seen, pins == 0 ? 0 : detached | pins,
+                                          std::memory_order_acq_rel, std::memory_order_relaxed));
+    return pins == 0;
+  }
 
  private:
   static constexpr std::uint32_t live = 1U << 31U;

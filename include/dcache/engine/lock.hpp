@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 
 #include "dcache/engine/fork.hpp"
 
@@ -34,9 +35,14 @@ class Lock {
 
   /// The same, without an atomic step, for a thread that no other can meet here (`Bias`).
   bool lock_alone() noexcept {
-    const bool left_behind = word_.load(std::memory_order_relaxed) != free;
-    word_.store(held_mark(), std::memory_order_relaxed);
-    return left_behind;
+    const std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    const std::uint32_t mine = held_mark();
+    if (seen == mine) [[unlikely]]
+      std::abort();  // From inside (a new_handler, a signal): with a step it would hang for ever.
+    word_.store(mine, std::memory_order_relaxed);
+    // A fork must find it held before anything is changed.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return seen != free;
   }
 
   bool try_lock() noexcept {

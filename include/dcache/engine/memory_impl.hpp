@@ -131,11 +131,34 @@ bool Memory<K, V, H, E>::put_as(Source&& key, V&& value, const PutOptions& optio
   return stored == engine::Stored::inserted || stored == engine::Stored::replaced;
 }
 
+// Code of the user's that runs before the value is in its cell may end what the value is a part of.
 template <class K, class V, class H, class E>
 template <class Source>
 inline engine::Stored Memory<K, V, H, E>::store(Source&& key, V&& value, std::uint64_t hash,
                                                 const engine::Terms& terms,
                                                 const std::atomic<bool>* detached, bool absent) {
+  if constexpr (!std::is_scalar_v<V>) {
+    if (!engine::quiet_equal<K, E> || weigher_) [[unlikely]] {
+      return store_owned(std::forward<Source>(key), std::move(value), hash, terms, detached);
+    }
+  }
+  return store_lent(std::forward<Source>(key), value, hash, terms, detached, absent);
+}
+
+template <class K, class V, class H, class E>
+template <class Source>
+engine::Stored Memory<K, V, H, E>::store_owned(Source&& key, V value, std::uint64_t hash,
+                                               const engine::Terms& terms,
+                                               const std::atomic<bool>* detached) {
+  return store_lent(std::forward<Source>(key), value, hash, terms, detached, false);
+}
+
+template <class K, class V, class H, class E>
+template <class Source>
+inline engine::Stored Memory<K, V, H, E>::store_lent(Source&& key, V& value, std::uint64_t hash,
+                                                     const engine::Terms& terms,
+                                                     const std::atomic<bool>* detached,
+                                                     bool absent) {
   Shard& shard = this->shard(hash);
   const bool timed = terms.dies != engine::no_moment || idle_ || shard.timed();
   const engine::Arrival arrival{hash, 0, terms, timed ? this->now() : 0};

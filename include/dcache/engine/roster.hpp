@@ -157,7 +157,7 @@ class alignas(64) Roster {
   Slot any() const noexcept { return queues_.any(); }
 
   /// Empties everything without looking at it: a fork caught it half-way. Returns how many slots
-  /// were in use; their cells are abandoned too.
+  /// were in use; their cells are abandoned too, and those that nobody reads released.
   Slot abandon() noexcept;
 
   /// A free slot. REQUIRES: room was there, or made, since the last `claim`.

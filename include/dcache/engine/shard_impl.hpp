@@ -30,9 +30,13 @@ class Shard<K, V, H, E>::Locked {
 
  private:
   void abandon() noexcept {
-    const Slot used = shard_.roster_.abandon();
-    if constexpr (!plain) {
-      for (Slot slot = 0; slot < used; ++slot) shard_.cells_.abandon(slot);
+    for (Slot slot = shard_.roster_.abandon(); slot-- > 0;) {
+      if constexpr (!plain) {
+        // Another thread of this process may read it already, and then buries it.
+        shard_.roster_.grave(slot).cause = static_cast<std::uint8_t>(Cause::erased);
+        if (!shard_.cells_.abandon(slot)) continue;
+      }
+      shard_.roster_.release(slot);
     }
   }
 

@@ -103,8 +103,9 @@ DCACHE_HOT inline void prefetch_owned(const std::unique_ptr<T>& value) noexcept 
 /// The counts, to be written: `std::make_shared` has them right before the object.
 template <class T>
 DCACHE_HOT inline void prefetch_owned(const std::shared_ptr<T>& value) noexcept {
-  const auto* object = reinterpret_cast<const volatile char*>(value.get());
-  __builtin_prefetch(const_cast<const char*>(object - 1), 1);
+  const auto object = reinterpret_cast<std::uintptr_t>(value.get());
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): may be null, and is not read.
+  __builtin_prefetch(reinterpret_cast<const void*>(object - 1), 1);
 }
 
 /// A value on the heap: moving the box runs no code of the value's.
