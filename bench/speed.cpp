@@ -118,24 +118,25 @@ class Contest {
   using Runners = std::vector<Runner>;
 
   /// `piece(table)` for each number of threads, on a table of its own: one that two threads have
-  /// used is another than one that belongs to one.
+  /// used is another than one that belongs to one. `same`: not where that is no matter.
   template <class Table, class PieceOf>
-  void add(std::size_t entries, const PieceOf& piece) {
+  void add(std::size_t entries, bool same, const PieceOf& piece) {
     Runner runner;
     runner.name = Table::name;
     runner.threads = Table::threaded ? bench::threads_max : 1;
+    bench::Piece added;
     for (unsigned threads = 1; threads <= runner.threads; ++threads) {
-      bench::Piece added = piece(std::make_shared<Table>(entries));
+      if (threads == 1 || !same) added = piece(std::make_shared<Table>(entries));
       added.name = Table::name;
       added.threads = threads;
-      runner.pieces[threads - 1] = paired_->add(std::move(added));
+      runner.pieces[threads - 1] = paired_->add(added);
     }
     runners_.push_back(std::move(runner));
   }
 
   template <template <class, class> class Table>
   void add_hits(const bench::Stream<Key>& stream) {
-    add<Table<Key, Value>>(roomy, [&stream](const auto& table) {
+    add<Table<Key, Value>>(roomy, numbers, [&stream](const auto& table) {
       for (std::size_t rank = 0; rank < resident; ++rank) {
         table->put(bench::key_of<Key>(rank), bench::make_value<Value>(1));
       }
@@ -160,7 +161,7 @@ class Contest {
 
   template <template <class, class> class Table>
   void add_misses() {
-    add<Table<Key, Value>>(resident, [](const auto& table) {
+    add<Table<Key, Value>>(resident, false, [](const auto& table) {
       auto stream = std::make_shared<bench::FreshStream<Key>>();
       bench::Piece piece;
       piece.prepare = [stream](unsigned thread, std::size_t operations) {
@@ -180,7 +181,7 @@ class Contest {
 
   template <template <class, class> class Table>
   void add_mix(const bench::Stream<Key>& stream) {
-    add<Table<Key, Value>>(resident, [&stream](const auto& table) {
+    add<Table<Key, Value>>(resident, false, [&stream](const auto& table) {
       auto places = std::make_shared<Places>(stream.begin());
       bench::Piece piece;
       piece.work = [table, places, &stream](unsigned thread, std::size_t operations) {

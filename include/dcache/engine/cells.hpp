@@ -180,9 +180,6 @@ class PinnedCells {
       return false;
     }
 
-    /// Fetches what the value owns. REQUIRES: pinned, or the shard's lock.
-    DCACHE_HOT void prefetch_owned() const noexcept { held_value().prefetch_owned(); }
-
     /// True: the entry was detached meanwhile and this was its last pin. The caller buries it.
     DCACHE_HOT bool unpin(bool alone) noexcept { return subtract(1, alone) == (detached | 1U); }
 
@@ -231,7 +228,7 @@ class PinnedCells {
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(&cells_.held(slot), 1); }
 
   /// The same of what it owns. REQUIRES: the cell was fetched; the shard's lock.
-  void prefetch_owned(Slot slot) const noexcept { cells_.held(slot).prefetch_owned(); }
+  void prefetch_owned(Slot slot) const noexcept { cells_.held(slot).held_value().prefetch_owned(); }
 
   /// No new pins. True: nobody has it pinned, the caller buries it. Else the last reader does.
   bool detach(Slot slot, bool alone) noexcept {

@@ -276,7 +276,6 @@ class Shard {
     } else {
       auto& cell = cells_.at(place);
       if (!cell.may_be(hash) || !pin(cell)) return false;
-      cell.prefetch_owned();
       Look pinned(*this, place, cell);
       // The slot may have gone to another entry before it was pinned.
       if (!cell.may_be(hash) || !Equal{}(cell.key(), view)) return false;

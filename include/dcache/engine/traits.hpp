@@ -92,15 +92,15 @@ inline constexpr bool plain_entry =
     quiet_equal<Key, Equal> && quiet_hash<Key, Hasher> && sizeof(Key) + sizeof(Value) <= 64 &&
     (alignof(Key) >= 4 || alignof(Value) >= 4 || sizeof(Key) + sizeof(Value) <= 8);
 
-/// Fetches what a copy of the value and its destruction touch besides itself, if that is known. An
-/// atomic step there would wait for all before it, and only then for the memory.
+/// Fetches what the end of a value touches besides itself, if that is known. (Of no use before a
+/// copy: a hit has nothing to do meanwhile.)
 template <class T>
 DCACHE_HOT inline void prefetch_owned(const T& /*value*/) noexcept {}
 template <class T>
 DCACHE_HOT inline void prefetch_owned(const std::unique_ptr<T>& value) noexcept {
   __builtin_prefetch(const_cast<const void*>(static_cast<const volatile void*>(value.get())));
 }
-/// The counts, to be written: `std::make_shared` has them right before the object.
+/// The counts: `std::make_shared` has them right before the object.
 template <class T>
 DCACHE_HOT inline void prefetch_owned(const std::shared_ptr<T>& value) noexcept {
   const auto object = reinterpret_cast<std::uintptr_t>(value.get());
