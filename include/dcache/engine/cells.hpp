@@ -269,7 +269,7 @@ class PinnedCells {
     Cell& cell = cells_[slot];
     if constexpr (hashed) cell.hash_.value.store(hash, std::memory_order_release);
     ::new (static_cast<void*>(cell.key_.data())) HeldKey(std::move(key));
-    ::new (static_cast<void*>(cell.value_.data())) HeldValue(std::move(value));
+    ::new (static_cast<void*>(cell.value_.data())) HeldValue(std::forward<Offered>(value));
     cell.state_.store(live, std::memory_order_release);
   }
 
