@@ -51,6 +51,32 @@ class Counter {
   int count_ = 0;
 };
 
+// A thread that stays where `enter` led it, until this goes. Then it does what `leave` says.
+class OwnerInside {
+ public:
+  template <class Enter, class Leave>
+  OwnerInside(const Enter& enter, const Leave& leave)
+      : owner_([this, enter, leave] {
+          enter();
+          inside_ = true;
+          while (!done_) std::this_thread::sleep_for(1ms);
+          leave();
+        }) {
+    while (!inside_) std::this_thread::yield();
+  }
+  ~OwnerInside() {
+    done_ = true;
+    owner_.join();
+  }
+  OwnerInside(const OwnerInside&) = delete;
+  OwnerInside& operator=(const OwnerInside&) = delete;
+
+ private:
+  std::atomic<bool> inside_{false};
+  std::atomic<bool> done_{false};
+  std::thread owner_;
+};
+
 TEST(Bias, IsThatOfTheFirstThreadAsLongAsNoOtherComes) {
   Bias bias;
   for (int i = 0; i < 1000; ++i) EXPECT_TRUE(alone(bias));
@@ -144,17 +170,15 @@ TEST(Bias, OfSeveralIsOfSeveralInAForkedChild) {
 TEST(Bias, OfAThreadThatTheForkLeftBehindInsideIsTakenOver) {
   Bias bias;
   Lock lock;
-  std::atomic<bool> inside{false};
-  std::atomic<bool> done{false};
-  std::thread owner([&] {
-    EXPECT_TRUE(bias.enter());
-    EXPECT_FALSE(lock.lock_alone());
-    inside = true;
-    while (!done) std::this_thread::yield();
-    lock.unlock();
-    bias.leave();
-  });
-  while (!inside) std::this_thread::yield();
+  const OwnerInside owner(
+      [&] {
+        EXPECT_TRUE(bias.enter());
+        EXPECT_FALSE(lock.lock_alone());
+      },
+      [&] {
+        lock.unlock();
+        bias.leave();
+      });
 
   EXPECT_EQ(in_child(10,
                      [&] {
@@ -165,27 +189,18 @@ TEST(Bias, OfAThreadThatTheForkLeftBehindInsideIsTakenOver) {
                        return alone(bias) ? 0 : 3;
                      }),
             0);
-  done = true;
-  owner.join();
 }
 
 TEST(Bias, ThatIsBeingTakenAwayIsTakenOverInAForkedChildToo) {
   Bias bias;
-  std::atomic<bool> inside{false};
-  std::atomic<bool> done{false};
-  std::thread owner([&] {
-    EXPECT_TRUE(bias.enter());
-    inside = true;
-    while (!done) std::this_thread::yield();
-    bias.leave();
-  });
-  while (!inside) std::this_thread::yield();
-  std::thread waiting([&] { EXPECT_FALSE(alone(bias)); });
-  std::this_thread::sleep_for(50ms);
+  std::thread waiting;
+  {
+    const OwnerInside owner([&] { EXPECT_TRUE(bias.enter()); }, [&] { bias.leave(); });
+    waiting = std::thread([&] { EXPECT_FALSE(alone(bias)); });
+    std::this_thread::sleep_for(50ms);
 
-  EXPECT_EQ(in_child(10, [&] { return alone(bias) ? 0 : 1; }), 0);
-  done = true;
-  owner.join();
+    EXPECT_EQ(in_child(10, [&] { return alone(bias) ? 0 : 1; }), 0);
+  }
   waiting.join();
 }
 
@@ -193,15 +208,13 @@ TEST(Bias, ThatIsBeingTakenAwayIsTakenOverInAForkedChildToo) {
 TEST(Bias, OfAThreadThatTheForkLeftBehindInsideMayBeTakenOverByTwoAtOnce) {
   if (testing::sanitized) GTEST_SKIP() << "its child has threads";
   std::vector<Bias> biases(100'000);
-  std::atomic<bool> inside{false};
-  std::atomic<bool> done{false};
-  std::thread owner([&] {
-    for (Bias& bias : biases) EXPECT_TRUE(bias.enter());
-    inside = true;
-    while (!done) std::this_thread::sleep_for(1ms);
-    for (Bias& bias : biases) bias.leave();
-  });
-  while (!inside) std::this_thread::yield();
+  const OwnerInside owner(
+      [&] {
+        for (Bias& bias : biases) EXPECT_TRUE(bias.enter());
+      },
+      [&] {
+        for (Bias& bias : biases) bias.leave();
+      });
 
   EXPECT_EQ(in_child(60,
                      [&] {
@@ -219,8 +232,6 @@ TEST(Bias, OfAThreadThatTheForkLeftBehindInsideMayBeTakenOverByTwoAtOnce) {
                        return 0;
                      }),
             0);
-  done = true;
-  owner.join();
 }
 
 // What a thread does at its very end is not ordered before what comes after it in its place.

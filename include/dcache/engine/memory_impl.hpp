@@ -139,7 +139,8 @@ inline engine::Stored Memory<K, V, H, E>::store(Source&& key, V&& value, std::ui
                                                 const std::atomic<bool>* detached, bool absent) {
   if constexpr (!std::is_scalar_v<V>) {
     if (!engine::quiet_equal<K, E> || weigher_) [[unlikely]] {
-      return store_owned(std::forward<Source>(key), std::move(value), hash, terms, detached);
+      return store_owned(std::forward<Source>(key), std::move(value), hash, terms, detached,
+                         absent);
     }
   }
   return store_lent(std::forward<Source>(key), value, hash, terms, detached, absent);
@@ -149,8 +150,8 @@ template <class K, class V, class H, class E>
 template <class Source>
 engine::Stored Memory<K, V, H, E>::store_owned(Source&& key, V value, std::uint64_t hash,
                                                const engine::Terms& terms,
-                                               const std::atomic<bool>* detached) {
-  return store_lent(std::forward<Source>(key), value, hash, terms, detached, false);
+                                               const std::atomic<bool>* detached, bool absent) {
+  return store_lent(std::forward<Source>(key), value, hash, terms, detached, absent);
 }
 
 template <class K, class V, class H, class E>

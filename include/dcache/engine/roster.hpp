@@ -195,15 +195,16 @@ class alignas(64) Roster {
   Victim victim(bool reused = false) noexcept { return queues_.victim(reused); }
   void keep_victim_slot() noexcept { queues_.unlink_vacated(); }
   /// Fetches what the next eviction will touch, in two steps: the entry after the next one, and,
-  /// through the next one's hash, its places in index and ghost. `cell(slot)` fetches a cell,
-  /// `hash_of(slot)` reads one that was fetched (and may fetch what the value owns).
-  template <class Cell, class HashOf>
-  void foresee(Cell&& cell, HashOf&& hash_of) noexcept {
+  /// through the next one's hash, its places in index and ghost. `cell(slot)` fetches a cell;
+  /// of one that was fetched, `owned(slot)` fetches what it owns, and `hash_of(slot)` reads.
+  template <class Cell, class Owned, class HashOf>
+  void foresee(Cell&& cell, Owned&& owned, HashOf&& hash_of) noexcept {
     const auto [next, after] = queues_.next_looks();
     if (next == no_slot) return;
     queues_.prefetch_border();
     cell(after);
     __builtin_prefetch(&nodes_.link(after), 1);
+    owned(next);
     foreseen_ = next;
     foreseen_hash_ = hash_of(next);
     index_.prefetch(foreseen_hash_);

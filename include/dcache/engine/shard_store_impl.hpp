@@ -166,8 +166,8 @@ inline void Shard<K, V, H, E>::foresee() noexcept {
   roster_.foresee([this](Slot slot) { cells_.prefetch(slot); },
                   [this](Slot slot) {
                     if constexpr (!plain) cells_.prefetch_owned(slot);
-                    return hash_of(this, slot);
-                  });
+                  },
+                  [this](Slot slot) { return hash_of(this, slot); });
 }
 
 // Within a change. Returns what `retire` does. REQUIRES: the victim is one.
