@@ -163,11 +163,11 @@ inline Victim Shard<K, V, H, E>::victim_for_slot(bool reused) noexcept {
 
 template <class K, class V, class H, class E>
 inline void Shard<K, V, H, E>::foresee() noexcept {
-  roster_.foresee([this](Slot slot) { cells_.prefetch(slot); },
-                  [this](Slot slot) {
+  roster_.foresee([&](Slot slot) { cells_.prefetch(slot); },
+                  [&](Slot slot) {
                     if constexpr (!plain) cells_.prefetch_owned(slot);
                   },
-                  [this](Slot slot) { return hash_of(this, slot); });
+                  [&](Slot slot) { return hash_of(this, slot); });
 }
 
 // Within a change. Returns what `retire` does. REQUIRES: the victim is one.
