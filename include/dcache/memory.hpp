@@ -275,7 +275,7 @@ class Memory {
   [[gnu::noinline]] engine::Stored store_owned(Source&& key, Value value, std::uint64_t hash,
                                                const engine::Terms& terms,
                                                const std::atomic<bool>* detached, bool absent);
-  void note_miss(std::uint64_t hash) noexcept {
+  DCACHE_HOT void note_miss(std::uint64_t hash) noexcept {
     counts_.count(misses);
     if (rules_.monitor.sampled(hash)) [[unlikely]]
       learn(hash);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "dcache/engine/hot.hpp"
+
 namespace dcache::engine {
 
 /// Remembers that an entry was here, in two bytes: fingerprints of the entries evicted of late.
@@ -30,7 +32,7 @@ class Ghost {
   }
 
   /// Fetches what `remember` and `take` will touch into the core's cache.
-  void prefetch(std::uint64_t hash) const noexcept {
+  DCACHE_HOT void prefetch(std::uint64_t hash) const noexcept {
     if (buckets_ != 0) __builtin_prefetch(&bucket(hash), 1);
   }
 

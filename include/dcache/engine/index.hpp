@@ -58,8 +58,7 @@ class Index {
     });
   }
 
-  /// Fetches the group of `hash` into the core's cache. (gcc 12 takes a function that does nothing
-  /// but prefetch for one without effect and drops its calls: it must be inlined early.)
+  /// Fetches the group of `hash` into the core's cache.
   DCACHE_HOT void prefetch(std::uint64_t hash) const noexcept {
     const std::size_t count = count_.load(std::memory_order_acquire);
     const IndexGroups groups = groups_.load(std::memory_order_acquire);

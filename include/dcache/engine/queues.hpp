@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dcache/engine/hot.hpp"
 #include "dcache/engine/nodes.hpp"
 
 namespace dcache::engine {
@@ -77,7 +78,7 @@ class Queues {
   }
 
   /// Fetches what the next insertion will move over the border of youth.
-  void prefetch_border() const noexcept {
+  DCACHE_HOT void prefetch_border() const noexcept {
     if (youth_.weight != 0) __builtin_prefetch(&at(at(youth_.oldest).prev), 1);
   }
 

@@ -198,7 +198,7 @@ class alignas(64) Roster {
   /// through the next one's hash, its places in index and ghost. `cell(slot)` fetches a cell;
   /// of one that was fetched, `owned(slot)` fetches what it owns, and `hash_of(slot)` reads.
   template <class Cell, class Owned, class HashOf>
-  void foresee(Cell&& cell, Owned&& owned, HashOf&& hash_of) noexcept {
+  DCACHE_HOT void foresee(Cell&& cell, Owned&& owned, HashOf&& hash_of) noexcept {
     const auto [next, after] = queues_.next_looks();
     if (next == no_slot) return;
     queues_.prefetch_border();
@@ -216,7 +216,7 @@ class alignas(64) Roster {
     return slot == foreseen_ ? foreseen_hash_ : hash_of(slot);
   }
   /// Fetches what the entering of `hash` will touch besides the index.
-  void expect(std::uint64_t hash) const noexcept { ghost_.prefetch(hash); }
+  DCACHE_HOT void expect(std::uint64_t hash) const noexcept { ghost_.prefetch(hash); }
   void remember(std::uint64_t hash) noexcept {
     if (ghost_.capacity() < index_.size() / 2 + 1) [[unlikely]]
       grow_ghost();

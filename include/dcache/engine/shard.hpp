@@ -192,8 +192,8 @@ class Shard {
 
   /// Stores, unless `*detached` is set (looked at under the lock). Replaces an entry of that key.
   /// `absent`: there is none, as only the caller of a guarded table can know.
-  Stored store(KeyHeld&& key, Offered<Value>&& value, const Arrival& arrival,
-               const std::atomic<bool>* detached, bool absent);
+  DCACHE_FLAT Stored store(KeyHeld&& key, Offered<Value>&& value, const Arrival& arrival,
+                           const std::atomic<bool>* detached, bool absent);
 
   /// Removes the entry of `view` (with `expired_at`: only if its time had passed by then).
   /// True: there was one.

@@ -65,7 +65,7 @@ class Shard<K, V, H, E>::PinnedGraves {
   /// True: the slot is free.
   DCACHE_HOT bool add(Slot slot, Cause cause) noexcept {
     if (small && !moved_ && shard_.cells_.detach_unread(slot, shard_.alone_)) {
-      moved_.emplace(shard_.cells_.take(slot));
+      shard_.cells_.take(slot, moved_);
       moved_cause_ = cause;
       return true;
     }
