@@ -45,6 +45,9 @@ int main() {
   pages.put("/news", page_of('b', 400), {.ttl = 1min});
   const auto root = pages.get(std::string_view("/"));  // Looks up without making a string.
   std::printf("root: %s\n", root ? "there" : "gone");
+  if (const auto hit = pages.find("/news")) {  // In place: it stays so until `hit` ends.
+    std::printf("news: %zu characters\n", hit.value()->size());
+  }
 
   for (int number = 0; number < 10; ++number) {
     pages.put(path_of(number), page_of('c', 100));
@@ -76,6 +79,7 @@ int main() {
 
 // Prints:
 // root: there
+// news: 400 characters
 // weight within 1000, some had to leave
 // our root has 400 characters still
 // too heavy: not kept

@@ -103,13 +103,61 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
   ~Memory() = default;
 
+  using Shard = engine::Shard<Key, Value, Hash, Equal>;
+
+  /// An entry that lives, or none. What it refers to stays as it is until this ends, whoever
+  /// evicts, replaces or erases the entry meanwhile; then it is the last of its readers that
+  /// destroys it and tells the listener. Any thread may end it, before its table ends.
+  class Hit {
+   public:
+    explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
+    /// Of small numbers a copy, else a reference. REQUIRES: there is an entry. So `key`.
+    decltype(auto) value() const noexcept { return found_.look.value(); }
+    decltype(auto) key() const noexcept { return found_.look.key(); }
+
+    // --- For the engine ---
+
+    /// True: past the moment from which the caller wanted to look closer.
+    bool review() const noexcept { return now_ >= found_.terms.review; }
+    engine::Slot slot() const noexcept { return found_.look.place().slot; }
+    const engine::Terms& terms() const noexcept { return found_.terms; }
+    /// When it was found, if it has a deadline.
+    engine::Moment now() const noexcept { return now_; }
+
+   private:
+    friend class Memory;
+    typename Shard::Found found_;
+    engine::Moment now_ = 0;
+  };
+
   /// A copy of the value, or nullopt. Counts, and tells the policy.
-  /// For values that are dear to copy use `Memory<Key, std::shared_ptr<const T>>`.
   template <class View = Key>
   DCACHE_HOT std::optional<Value> get(const View& key) {
+    const std::uint64_t hash = Hash{}(key);
+    if constexpr (Shard::template copies_alone<View>) {
+      std::optional<Value> value;
+      if (!shard(hash).copy_alone(key, hash, value)) [[unlikely]]
+        return get_pinned(key, hash);
+      if (value) [[likely]] {
+        note_hit(hash);
+      } else {
+        note_miss(hash);
+      }
+      return value;
+    } else {
+      Hit hit;
+      find(key, hash, hit);
+      return hit ? std::optional<Value>(hit.value()) : std::nullopt;
+    }
+  }
+
+  /// The same read in place: for values that are dear to copy, or cannot be. Whoever holds many
+  /// hits holds what has left the table, besides its bounds.
+  template <class View = Key>
+  DCACHE_HOT Hit find(const View& key) {
     Hit hit;
     find(key, Hash{}(key), hit);
-    return hit ? std::optional<Value>(hit.value()) : std::nullopt;
+    return hit;
   }
 
   /// Stores, replacing what was there. False: not kept (heavier than the whole table, or no
@@ -169,27 +217,6 @@ class Memory {
 
   // --- For the engine: the same with the hash at hand, and with times ---
 
-  using Shard = engine::Shard<Key, Value, Hash, Equal>;
-
-  /// An entry that lives. The value is valid while this is. Fill it with `find`.
-  class Hit {
-   public:
-    explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
-    decltype(auto) value() const noexcept { return found_.look.value(); }
-    decltype(auto) key() const noexcept { return found_.look.key(); }
-    /// True: past the moment from which the caller wanted to look closer.
-    bool review() const noexcept { return now_ >= found_.terms.review; }
-    engine::Slot slot() const noexcept { return found_.look.place().slot; }
-    const engine::Terms& terms() const noexcept { return found_.terms; }
-    /// When it was found, if it has a deadline.
-    engine::Moment now() const noexcept { return now_; }
-
-   private:
-    friend class Memory;
-    typename Shard::Found found_;
-    engine::Moment now_ = 0;
-  };
-
   /// Looks for an entry that lives. REQUIRES: `hit` is empty.
   /// `use`: count the look-up and tell the policy.
   template <class View>
@@ -206,7 +233,8 @@ class Memory {
     }
     if (!use) return;
     if (!hit) return note_miss(hash);
-    note_hit(shard, hash, hit.found_.look.place(), hit.now_);
+    shard.touch_rest(hit.found_.look.place(), hit.now_);
+    note_hit(hash);
   }
 
   /// One more hit on what `find` found in `slot`, for who remembers it. REQUIRES: the entry has not
@@ -215,7 +243,8 @@ class Memory {
     Shard& shard = this->shard(hash);
     const engine::Place place = shard.place(slot);
     shard.touch(place);
-    note_hit(shard, hash, place, now);
+    shard.touch_rest(place, now);
+    note_hit(hash);
   }
 
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
@@ -257,12 +286,16 @@ class Memory {
 
   // By the highest bits, of which there are six for up to 64 shards.
   Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 58U & shard_mask_]; }
-  DCACHE_HOT void note_hit(Shard& shard, std::uint64_t hash, engine::Place place,
-                           engine::Moment now) noexcept {
+  DCACHE_HOT void note_hit(std::uint64_t hash) noexcept {
     counts_.count(hits);
-    shard.touch_rest(place, now);
     if (rules_.monitor.sampled(hash)) [[unlikely]]
       rules_.monitor.note(hash);
+  }
+  template <class View>
+  [[gnu::noinline]] std::optional<Value> get_pinned(const View& key, std::uint64_t hash) {
+    Hit hit;
+    find(key, hash, hit);
+    return hit ? std::optional<Value>(hit.value()) : std::nullopt;
   }
   void build(const Options& options);
   template <class Source>

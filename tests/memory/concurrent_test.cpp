@@ -36,10 +36,19 @@ using Block = std::array<std::uint64_t, 5>;  // With its key 48 bytes: copied.
 static_assert(engine::plain_entry<std::uint64_t, Block, engine::Hash<std::uint64_t>,
                                   engine::Same<std::uint64_t>>);
 
+using Large = std::array<std::uint64_t, 9>;  // With its key 72: pinned, or copied by one thread.
+static_assert(engine::Shard<std::uint64_t, Large, engine::Hash<std::uint64_t>,
+                            engine::Same<std::uint64_t>>::copies_alone<std::uint64_t>);
+
 Block block_of(std::uint64_t key, std::uint64_t version) {
   return {key, version, key ^ version, ~key, key * version};
 }
 bool is_of(const Block& block, std::uint64_t key) { return block == block_of(key, block[1]); }
+
+Large large_of(std::uint64_t key, std::uint64_t version) {
+  return {key, version, key ^ version, ~key, key * version, key, version, ~version, key + version};
+}
+bool is_of(const Large& large, std::uint64_t key) { return large == large_of(key, large[1]); }
 
 std::string text_of(std::uint64_t key, std::uint64_t version) {
   return std::to_string(key) + ":" + std::string(20 + version % 30, 'v');
@@ -52,6 +61,8 @@ template <class Value>
 Value make(std::uint64_t key, std::uint64_t version) {
   if constexpr (std::is_same_v<Value, Block>) {
     return block_of(key, version);
+  } else if constexpr (std::is_same_v<Value, Large>) {
+    return large_of(key, version);
   } else {
     return text_of(key, version);
   }
@@ -109,11 +120,12 @@ class Concurrent : public ::testing::Test {
   std::atomic<std::uint64_t> gets_{0};
 };
 
-using Values = ::testing::Types<Block, std::string>;
+using Values = ::testing::Types<Block, Large, std::string>;
 struct ValueNames {
   template <class T>
   static std::string GetName(int) {
-    return std::is_same_v<T, Block> ? "Plain" : "Pinned";
+    if (std::is_same_v<T, Block>) return "Plain";
+    return std::is_same_v<T, Large> ? "PinnedLarge" : "Pinned";
   }
 };
 TYPED_TEST_SUITE(Concurrent, Values, ValueNames);

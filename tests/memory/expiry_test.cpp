@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // When entries die, told by a clock that the test moves.
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <ostream>
 #include <random>
 #include <string>
 #include <thread>
@@ -24,12 +26,27 @@ using testing::Removals;
 
 constexpr Duration day = 24h;
 
+// Too large to be a plain entry, and yet without a copy of the user's.
+struct Large {
+  int number;
+  std::array<int, 19> rest{};
+
+  friend bool operator==(const Large&, const Large&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const Large& large) {
+    return out << large.number;
+  }
+};
+
 // Every sentence holds for entries that are copied and for entries that are pinned.
 template <class Value>
 struct Make;
 template <>
 struct Make<int> {
   static int value(int number) { return number; }
+};
+template <>
+struct Make<Large> {
+  static Large value(int number) { return {number}; }
 };
 template <>
 struct Make<std::string> {
@@ -55,10 +72,11 @@ class Expiry : public ::testing::Test {
 struct ValueNames {
   template <class T>
   static std::string GetName(int) {
-    return std::is_same_v<T, int> ? "Plain" : "Pinned";
+    if (std::is_same_v<T, int>) return "Plain";
+    return std::is_same_v<T, Large> ? "PinnedLarge" : "Pinned";
   }
 };
-using Values = ::testing::Types<int, std::string>;
+using Values = ::testing::Types<int, Large, std::string>;
 TYPED_TEST_SUITE(Expiry, Values, ValueNames);
 
 TYPED_TEST(Expiry, TtlIsExactToTheMillisecond) {

@@ -23,6 +23,8 @@ void play(std::uint64_t seed) {
   ASSERT_FALSE(plain.has_value()) << *plain << ", DCACHE_FUZZ_SEED=" << seed << ", plain";
   const auto pinned = MemoryGame<std::string>(bytes).play();
   ASSERT_FALSE(pinned.has_value()) << *pinned << ", DCACHE_FUZZ_SEED=" << seed << ", pinned";
+  const auto mixed = MemoryGame<std::string, std::uint64_t>(bytes).play();
+  ASSERT_FALSE(mixed.has_value()) << *mixed << ", DCACHE_FUZZ_SEED=" << seed << ", mixed";
 }
 
 TEST(MemoryFuzz, AgreesWithTheModel) {

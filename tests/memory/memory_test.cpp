@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -22,6 +23,7 @@
 #include <gtest/gtest.h>
 
 #include "support/removals.hpp"
+#include "support/tracked.hpp"
 
 namespace dcache {
 
@@ -34,8 +36,10 @@ static_assert(HasSnapshot<Memory<std::string, int>>);
 
 namespace {
 
+using testing::Ledger;
 using testing::Removal;
 using testing::Removals;
+using testing::Tracked;
 
 using Numbers = Memory<int, int>;
 using Texts = Memory<std::string, std::string>;
@@ -103,6 +107,106 @@ TEST(Memory, ClearsAnEmptyTable) {
   table.clear();
   EXPECT_EQ(table.size(), 0U);
   EXPECT_EQ(table.stats().erased, 0U);
+}
+
+// --- Reading in place ---
+
+TEST(MemoryFind, ReadsInPlaceAndCounts) {
+  Texts table;
+  table.put("one", "1");
+
+  const auto first = table.find(std::string("one"));
+  const auto second = table.find(std::string_view("one"));
+  const auto none = table.find("two");
+
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first.value(), "1");
+  EXPECT_EQ(first.key(), "one");
+  EXPECT_EQ(&first.value(), &second.value());
+  EXPECT_FALSE(none);
+  EXPECT_EQ(table.stats().hits, 2U);
+  EXPECT_EQ(table.stats().misses, 1U);
+}
+
+TEST(MemoryFind, OfNumbersIsACopy) {
+  Numbers table;
+  table.put(1, 10);
+  const auto hit = table.find(1);
+  table.put(1, 11);
+  EXPECT_EQ(hit.value(), 10);
+}
+
+TEST(MemoryFind, KeepsWhatHasLeftTheTableHoweverMuchThatIs) {
+  Ledger ledger;
+  {
+    Memory<int, Tracked> table({.max_entries = 10});
+    std::vector<decltype(table)::Hit> hits;
+    for (int i = 0; i < 1000; ++i) {
+      table.put(i, Tracked(ledger, static_cast<std::uint64_t>(i)));
+      hits.push_back(table.find(i));
+    }
+    EXPECT_EQ(ledger.living(), 1000);
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_TRUE(hits[static_cast<std::size_t>(i)]);
+      EXPECT_EQ(hits[static_cast<std::size_t>(i)].value().number(), static_cast<std::uint64_t>(i));
+    }
+    hits.erase(hits.begin(), hits.begin() + 500);
+    EXPECT_LE(ledger.living(), 500 + 10);
+    hits.clear();
+    EXPECT_LE(ledger.living(), 10);
+  }
+  EXPECT_EQ(ledger.living(), 0);
+  EXPECT_EQ(ledger.faults(), 0);
+}
+
+TEST(MemoryFind, EndsWhereItsHitGoes) {
+  Ledger ledger;
+  Memory<int, Tracked> table;
+  table.put(1, Tracked(ledger, 1));
+  auto hit = table.find(1);
+  table.erase(1);
+  EXPECT_EQ(ledger.living(), 1);
+  std::thread([hit = std::move(hit)] { EXPECT_EQ(hit.value().number(), 1U); }).join();
+  EXPECT_FALSE(hit) << "it was moved";  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(ledger.living(), 0);
+
+  table.put(2, Tracked(ledger, 2));
+  hit = table.find(2);
+  table.clear();
+  EXPECT_EQ(ledger.living(), 1);
+  hit = {};
+  EXPECT_EQ(ledger.living(), 0);
+}
+
+// Of each kind of entry, by one thread alone and by one of several.
+template <class Table, class Make>
+void expect_that_looks_tell_the_policy(const Make& make) {
+  for (const bool several : {false, true}) {
+    Table table({.max_entries = 100, .shards = 1});
+    if (several) std::thread([&] { table.clear(); }).join();
+    table.put(make(0).first, make(0).second);
+    for (int i = 1; i < 2000; ++i) {
+      ASSERT_EQ(table.get(make(0).first), make(0).second) << i;
+      ASSERT_EQ(table.get(make(i).first), std::nullopt);
+      table.put(make(i).first, make(i).second);
+    }
+    EXPECT_EQ(table.stats().hits, 1999U);
+    EXPECT_EQ(table.stats().misses, 1999U);
+  }
+}
+
+TEST(MemoryGet, TellsThePolicyAndCounts) {
+  using Large = std::array<int, 20>;
+  const auto shared = std::make_shared<const int>(1);
+  expect_that_looks_tell_the_policy<Numbers>([](int i) { return std::pair(i, i); });
+  expect_that_looks_tell_the_policy<Texts>(
+      [](int i) { return std::pair(std::to_string(i), std::to_string(i)); });
+  expect_that_looks_tell_the_policy<Memory<std::string, int>>(
+      [](int i) { return std::pair(std::to_string(i), i); });
+  expect_that_looks_tell_the_policy<Memory<int, Large>>(
+      [](int i) { return std::pair(i, Large{i}); });
+  expect_that_looks_tell_the_policy<Memory<int, std::shared_ptr<const int>>>(
+      [&](int i) { return std::pair(i, shared); });
 }
 
 // --- Bounds ---
@@ -804,8 +908,7 @@ TEST(MemoryValues, WhatCannotBeCopiedIsReadThroughAHit) {
   Memory<int, std::unique_ptr<int>> table;
   EXPECT_TRUE(table.put(1, std::make_unique<int>(10)));
 
-  Memory<int, std::unique_ptr<int>>::Hit hit;
-  table.find(1, engine::Hash<int>{}(1), hit);
+  const auto hit = table.find(1);
 
   ASSERT_TRUE(hit);
   EXPECT_EQ(*hit.value(), 10);
@@ -866,8 +969,7 @@ static_assert(std::is_trivially_copyable_v<Ticket> && !std::copy_constructible<T
 TEST(MemoryValues, MayBeTrivialAndYetMoveOnly) {
   Memory<int, Ticket> table;
   table.put(1, Ticket(10));
-  Memory<int, Ticket>::Hit hit;
-  table.find(1, engine::Hash<int>{}(1), hit);
+  const auto hit = table.find(1);
   ASSERT_TRUE(hit);
   EXPECT_EQ(hit.value().number, 10);
 }
@@ -897,13 +999,9 @@ TEST(MemoryValues, MayBeOverAligned) {
     text.put(i, {std::to_string(i)});
   }
   for (std::uint64_t i = 0; i < 1000; ++i) {
-    const auto hash = engine::Hash<std::uint64_t>{}(i);
-    Memory<std::uint64_t, Wide>::Hit wide_hit;
-    Memory<std::uint64_t, Half>::Hit half_hit;
-    Memory<std::uint64_t, WideText>::Hit text_hit;
-    wide.find(i, hash, wide_hit);
-    half.find(i, hash, half_hit);
-    text.find(i, hash, text_hit);
+    const auto wide_hit = wide.find(i);
+    const auto half_hit = half.find(i);
+    const auto text_hit = text.find(i);
     ASSERT_TRUE(wide_hit && half_hit && text_hit);
     EXPECT_TRUE(aligned(wide_hit.value()) && wide_hit.value().number == i);
     EXPECT_TRUE(aligned(half_hit.value()) && half_hit.value().number == i);

@@ -13,17 +13,20 @@ namespace {
 using testing::MemoryGame;
 using testing::random_bytes;
 
-template <class Key>
+template <class Key, class Value = Key>
 void play_all(std::uint64_t seeds) {
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     const auto bytes = random_bytes(seed, 3000);
-    const auto wrong = MemoryGame<Key>(bytes).play();
+    const auto wrong = MemoryGame<Key, Value>(bytes).play();
     ASSERT_FALSE(wrong.has_value()) << *wrong << ", seed " << seed;
   }
 }
 
 TEST(Model, PlainEntriesAgree) { play_all<std::uint64_t>(150); }
 TEST(Model, PinnedEntriesAgree) { play_all<std::string>(150); }
+TEST(Model, PinnedEntriesAgreeThatOneThreadCopiesUnpinned) {
+  play_all<std::string, std::uint64_t>(150);
+}
 
 }  // namespace
 }  // namespace dcache

@@ -320,17 +320,11 @@ TEST(UserCode, APinnedEntryOutlivesItsRemoval) {
                                     int key, const Tracked& value,
                                     Cause cause) { listen(key, value.number(), cause); },
                   .policy = Policy::lru});
-    const auto find = [&](int key, Pinned::Hit& hit) {
-      table.find(key, engine::Hash<int>{}(key), hit);
-    };
     for (int i = 0; i < 4; ++i) table.put(i, Tracked(ledger, static_cast<std::uint64_t>(i)));
     {
-      Pinned::Hit erased;
-      Pinned::Hit replaced;
-      Pinned::Hit evicted;
-      find(0, evicted);
-      find(1, erased);
-      find(2, replaced);
+      const Pinned::Hit evicted = table.find(0);
+      const Pinned::Hit erased = table.find(1);
+      const Pinned::Hit replaced = table.find(2);
       table.erase(1);
       table.put(2, Tracked(ledger, 200));
       for (int i = 10; i < 30; ++i) table.put(i, Tracked(ledger, static_cast<std::uint64_t>(i)));

@@ -25,9 +25,8 @@ inline Bytes random_bytes(std::uint64_t seed, std::size_t size) {
   return bytes;
 }
 
-/// Plays bytes on a table of `Key`s and of their numbers as `Key`s. What it finds wrong, or
-/// nothing.
-template <class Key>
+/// Plays bytes on a table of numbers, as `Key`s and as `Value`s. What it finds wrong, or nothing.
+template <class Key, class Value = Key>
 class MemoryGame {
  public:
   explicit MemoryGame(const Bytes& bytes) : bytes_(bytes), table_(options()) {}
@@ -39,14 +38,15 @@ class MemoryGame {
   }
 
  private:
-  using Table = Memory<Key, Key>;
+  using Table = Memory<Key, Value>;
   struct Life {
     std::uint64_t value;
     Duration dies;
   };
 
-  static Key make(std::uint64_t number) {
-    if constexpr (std::is_same_v<Key, std::string>) {
+  template <class T>
+  static T make(std::uint64_t number) {
+    if constexpr (std::is_same_v<T, std::string>) {
       return std::to_string(number);
     } else {
       return number;
@@ -65,8 +65,8 @@ class MemoryGame {
     if (kind & 4U) {
       weighed_ = true;
       options.max_weight = heaviest_ = 7U + byte();
-      options.weigher = [](const Key&, const Key& value) {
-        if constexpr (std::is_same_v<Key, std::string>) {
+      options.weigher = [](const Key&, const Value& value) {
+        if constexpr (std::is_same_v<Value, std::string>) {
           return weight_of(std::stoull(value));
         } else {
           return weight_of(value);
@@ -74,7 +74,7 @@ class MemoryGame {
       };
     }
     if (kind & 8U) {
-      options.on_removal = [this](const Key& key, const Key&, Cause) {
+      options.on_removal = [this](const Key& key, const Value&, Cause) {
         if (last_.empty()) fail("a removal of what was never put: " + text(key));
       };
     }
@@ -105,9 +105,9 @@ class MemoryGame {
     if (verb < 6) return get(key);
     if (verb < 12) return put(key, byte(), verb == 11 ? std::optional(span()) : std::nullopt);
     if (verb == 12) {
-      table_.erase(make(key));
+      table_.erase(make<Key>(key));
       last_.erase(key);
-      if (table_.get(make(key))) fail("erased and yet there");
+      if (table_.get(make<Key>(key))) fail("erased and yet there");
     } else if (verb == 13) {
       clock_.advance(span());
     } else if (verb == 14) {
@@ -124,11 +124,11 @@ class MemoryGame {
   }
 
   void get(std::uint64_t key) {
-    const auto value = table_.get(make(key));
+    const auto value = table_.get(make<Key>(key));
     if (!value) return;
     const auto life = last_.find(key);
     if (life == last_.end()) return fail("a value that was erased");
-    if (*value != make(life->second.value)) return fail("not the last value");
+    if (*value != make<Value>(life->second.value)) return fail("not the last value");
     if (!lives(life->second)) fail("a value that has expired");
   }
 
@@ -138,7 +138,8 @@ class MemoryGame {
       last_[key].dies = std::chrono::ceil<std::chrono::milliseconds>(clock_.now() + *span);
     }
     const bool fits = !weighed_ || weight_of(value) <= heaviest_;
-    if (table_.put(make(key), make(value), {.ttl = ttl}) != fits) fail("kept what does not fit");
+    if (table_.put(make<Key>(key), make<Value>(value), {.ttl = ttl}) != fits)
+      fail("kept what does not fit");
     if (!fits) last_.erase(key);
     check_bounds();
   }
@@ -163,7 +164,8 @@ class MemoryGame {
     for (const auto& [key, value] : table_.snapshot()) {
       const std::uint64_t number = std::stoull(text(key));
       const auto life = last_.find(number);
-      if (life == last_.end() || value != make(life->second.value)) return fail("a stray entry");
+      if (life == last_.end() || value != make<Value>(life->second.value))
+        return fail("a stray entry");
       if (!lives(life->second)) return fail("an expired entry in a snapshot");
       if (table_.get(key) != value) return fail("an entry in a snapshot that get does not find");
       weight += weighed_ ? weight_of(life->second.value) : 0;

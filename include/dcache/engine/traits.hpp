@@ -76,6 +76,18 @@ inline constexpr bool quiet_equal =
     (std::is_same_v<Equal, Same<T>> || std::is_same_v<Equal, std::equal_to<T>> ||
      std::is_same_v<Equal, std::equal_to<>>);
 
+/// The same of a key as `Memory<T>` keeps it and one in the shape of `View`.
+template <class View, class T, class Equal>
+inline constexpr bool quiet_match =
+    quiet_equal<T, Equal> && (std::is_same_v<View, T> || std::is_same_v<View, std::string_view>);
+
+/// Copying one runs no code of the user's, takes no memory and cannot throw.
+template <class T>
+inline constexpr bool quiet_copy =
+    std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T>;
+template <class T>
+inline constexpr bool quiet_copy<std::shared_ptr<T>> = true;
+
 /// Hashing one runs no code of the user's and touches nothing but its own bytes: no need to store
 /// the hash.
 template <class T, class Hasher>
