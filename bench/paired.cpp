@@ -103,12 +103,13 @@ double Paired::disturbed() const {
   return all == 0 ? 0 : static_cast<double>(disturbed) / static_cast<double>(all);
 }
 
-/// Finds how many operations fill a slice.
+/// Finds how many operations fill a slice. The first ones find the caches cold, and take longer by
+/// half: a number that is taken from them makes slices too short to be warm.
 void Paired::calibrate(Entry& entry) {
-  for (int step = 0; step < 12; ++step) {
+  for (int step = 0; step < 16; ++step) {
     const auto operations = static_cast<double>(entry.operations);
     const double taken = slice(entry).nanoseconds * operations;
-    if (taken > slice_nanoseconds_ / 2) return;
+    if (taken > slice_nanoseconds_ * 0.9) return;
     const double growth = std::clamp(slice_nanoseconds_ / taken, 1.1, 8.0);
     entry.operations = static_cast<std::size_t>(operations * growth);
   }

@@ -76,18 +76,14 @@ const std::vector<Limit>& limits() {
   return all;
 }
 
-template <class Value, class Table, class Key>
+template <class Table, class Key>
 bool look_up(Table& table, const Key& key, std::uint64_t& sum) {
-  Value value{};
-  if (!table.get(key, value)) return false;
-  sum += bench::read(value);
-  return true;
+  return table.get(key, [&sum](const auto& value) { sum += bench::read(value); });
 }
 
 template <class Value, class Table, class Key>
 void look_up_or_insert(Table& table, const Key& key, std::uint64_t& sum) {
-  if (look_up<Value>(table, key, sum)) return;
-  table.put(key, bench::make_value<Value>(sum | 1U));
+  if (!look_up(table, key, sum)) table.put(key, bench::make_value<Value>(sum | 1U));
 }
 
 /// All tables with one type of key and value, one kind of workload after the other.
@@ -109,6 +105,7 @@ class Contest {
 
  private:
   static constexpr bool numbers = std::is_same_v<Key, Number> && std::is_same_v<Value, Number>;
+  static constexpr bool shared = std::is_same_v<Value, Shared>;
 
   struct Runner {
     std::string name;
@@ -142,7 +139,7 @@ class Contest {
       }
       std::uint64_t sum = 0;
       for (std::size_t rank = 0; rank < resident; ++rank) {
-        look_up<Value>(*table, bench::key_of<Key>(rank), sum);
+        look_up(*table, bench::key_of<Key>(rank), sum);
       }
       if (sum != resident) {
         std::fprintf(stderr, "not all resident in %s\n", Table<Key, Value>::name);
@@ -152,7 +149,7 @@ class Contest {
       piece.work = [table, places, &stream](unsigned thread, std::size_t operations) {
         std::uint64_t read = 0;
         stream.next((*places)[thread], operations,
-                    [&](const Key& key) { look_up<Value>(*table, key, read); });
+                    [&](const Key& key) { look_up(*table, key, read); });
         benchmark::DoNotOptimize(read);
       };
       return piece;
@@ -201,6 +198,7 @@ class Contest {
     add_hits<bench::Dcache>(stream);
     add_hits<bench::DcacheTtl>(stream);
     if constexpr (!numbers) add_hits<bench::DcacheOfSeveral>(stream);  // Else it is the same.
+    if constexpr (shared) add_hits<bench::DcacheCopied>(stream);
     add_hits<bench::Absl>(stream);
     add_hits<bench::BoostMap>(stream);
     add_hits<bench::ListLru>(stream);

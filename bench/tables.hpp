@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// One face for dcache and its rivals: `get(key, value)` says whether there was one, `put(key,
-/// value)` stores, both bounded by the number of entries given at the start. Each rival is used
-/// in the fastest way its interface offers.
+/// One face for dcache and its rivals: `get(key, use)` says whether there was a value and shows it
+/// to `use(value)`, `put(key, value)` stores, both bounded by the number of entries given at the
+/// start. What is shown must stay valid while others evict, and each gives that in the fastest way
+/// its interface offers: by a handle, or by a copy.
 #pragma once
 
 #include <chrono>
@@ -41,17 +42,35 @@ class Dcache {
       : Dcache(MemoryOptions<Key, Value>{.max_entries = entries}) {}
   explicit Dcache(MemoryOptions<Key, Value> options) : table_(std::move(options)) {}
 
-  bool get(const Key& key, Value& value) {
-    auto found = table_.get(key);
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
+    const auto found = table_.find(key);
     if (!found) return false;
-    value = *std::move(found);
+    use(found.value());
     return true;
   }
   void put(const Key& key, Value value) { table_.put(key, std::move(value)); }
   void clear() { table_.clear(); }
 
- private:
+ protected:
   Memory<Key, Value> table_;
+};
+
+/// The same for who wants to keep what was found.
+template <class Key, class Value>
+class DcacheCopied : public Dcache<Key, Value> {
+ public:
+  static constexpr const char* name = "dcache, copied out";
+
+  using Dcache<Key, Value>::Dcache;
+
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
+    const auto found = this->table_.get(key);
+    if (!found) return false;
+    use(*found);
+    return true;
+  }
 };
 
 template <class Key, class Value>
@@ -86,10 +105,11 @@ class Absl {
 
   explicit Absl(std::size_t entries) : ring_(entries) { map_.reserve(entries); }
 
-  bool get(const Key& key, Value& value) {
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
     const auto found = map_.find(key);
     if (found == map_.end()) return false;
-    value = found->second;
+    use(Value(found->second));
     return true;
   }
   void put(const Key& key, Value value) {
@@ -115,8 +135,12 @@ class BoostMap {
 
   explicit BoostMap(std::size_t entries) { map_.reserve(entries); }
 
-  bool get(const Key& key, Value& value) {
-    return map_.cvisit(key, [&value](const auto& entry) { value = entry.second; }) != 0;
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
+    Value value{};
+    if (map_.cvisit(key, [&value](const auto& entry) { value = entry.second; }) == 0) return false;
+    use(value);
+    return true;
   }
   void put(const Key& key, Value value) { map_.emplace(key, std::move(value)); }
 
@@ -133,12 +157,11 @@ class ListLru {
 
   explicit ListLru(std::size_t entries) : entries_(entries) { map_.reserve(entries); }
 
-  bool get(const Key& key, Value& value) {
-    const std::scoped_lock lock(mutex_);
-    const auto found = map_.find(key);
-    if (found == map_.end()) return false;
-    order_.splice(order_.begin(), order_, found->second);
-    value = found->second->second;
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
+    Value value{};
+    if (!copy(key, value)) return false;
+    use(value);
     return true;
   }
   void put(const Key& key, Value value) {
@@ -154,6 +177,14 @@ class ListLru {
  protected:
   using Order = std::list<std::pair<Key, Value>>;
 
+  bool copy(const Key& key, Value& value) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = map_.find(key);
+    if (found == map_.end()) return false;
+    order_.splice(order_.begin(), order_, found->second);
+    value = found->second->second;
+    return true;
+  }
   bool replace(const Key& key, Value& value) {
     const auto found = map_.find(key);
     if (found == map_.end()) return false;
@@ -202,9 +233,10 @@ class TbbLru {
 
   explicit TbbLru(std::size_t entries) : cache_(&compute, entries) {}
 
-  bool get(const Key& key, Value& value) {
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
     auto handle = cache_[key];
-    value = handle.value();
+    use(handle.value());
     return true;
   }
   void put(const Key& key, const Value&) { cache_[key]; }
@@ -229,14 +261,15 @@ class HyperClock {
     cache_ = options.MakeSharedCache();
   }
 
-  bool get(const Key& key, Value& value) {
+  template <class Use>
+  bool get(const Key& key, Use&& use) {
     auto* handle = cache_->Lookup(Bytes(key).slice());
     if (handle == nullptr) return false;
     void* const found = cache_->Value(handle);
     if constexpr (inlined) {
-      value = reinterpret_cast<std::uintptr_t>(found);
+      use(static_cast<Value>(reinterpret_cast<std::uintptr_t>(found)));
     } else {
-      value = *static_cast<const Value*>(found);
+      use(*static_cast<const Value*>(found));
     }
     cache_->Release(handle);
     return true;
