@@ -65,7 +65,7 @@ struct MemoryOptions {
   /// since only one table has one order.
   std::optional<unsigned> shards = std::nullopt;
   /// True: a lock of the caller's keeps calls from ever overlapping (the interpreter's, say), so
-  /// the table takes none of its own.
+  /// the table takes none of its own. The end of a `Hit` is a call, too.
   bool guarded = false;
   /// Outlives the table. Null: the machine's coarse clock.
   const Clock* clock = nullptr;
@@ -105,15 +105,32 @@ class Memory {
 
   using Shard = engine::Shard<Key, Value, Hash, Equal>;
 
-  /// An entry that lives, or none. What it refers to stays as it is until this ends, whoever
-  /// evicts, replaces or erases the entry meanwhile; then it is the last of its readers that
-  /// destroys it and tells the listener. Any thread may end it, before its table ends.
+  /// An entry that lives, or none. It stays as it is until this ends, whoever evicts, replaces or
+  /// erases it meanwhile; then the last of its readers destroys it and tells the listener. Any
+  /// thread may end it, before its table ends; of a guarded table that is a call like any other.
   class Hit {
    public:
+    Hit() noexcept = default;
+    Hit(Hit&& other) noexcept : found_(std::move(other.found_)), now_(other.now_) {
+      other.found_.look.reset();
+    }
+    Hit& operator=(Hit&& other) noexcept {
+      if (this == &other) return *this;
+      found_ = std::move(other.found_);
+      now_ = other.now_;
+      other.found_.look.reset();
+      return *this;
+    }
+    ~Hit() = default;
+
     explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
-    /// Of small numbers a copy, else a reference. REQUIRES: there is an entry. So `key`.
-    decltype(auto) value() const noexcept { return found_.look.value(); }
-    decltype(auto) key() const noexcept { return found_.look.key(); }
+    /// `const Value&`; a copy of what is copied when it is found (numbers, and structs of them,
+    /// with their key 64 bytes at most). REQUIRES: there is an entry. So `key`, which of a
+    /// `std::string` is a `std::string_view`.
+    decltype(auto) value() const& noexcept { return found_.look.value(); }
+    void value() const&& = delete;  // It would refer to what ends with the hit.
+    decltype(auto) key() const& noexcept { return found_.look.key(); }
+    void key() const&& = delete;
 
     // --- For the engine ---
 
@@ -133,22 +150,9 @@ class Memory {
   /// A copy of the value, or nullopt. Counts, and tells the policy.
   template <class View = Key>
   DCACHE_HOT std::optional<Value> get(const View& key) {
-    const std::uint64_t hash = Hash{}(key);
-    if constexpr (Shard::template copies_alone<View>) {
-      std::optional<Value> value;
-      if (!shard(hash).copy_alone(key, hash, value)) [[unlikely]]
-        return get_pinned(key, hash);
-      if (value) [[likely]] {
-        note_hit(hash);
-      } else {
-        note_miss(hash);
-      }
-      return value;
-    } else {
-      Hit hit;
-      find(key, hash, hit);
-      return hit ? std::optional<Value>(hit.value()) : std::nullopt;
-    }
+    Hit hit;
+    find(key, Hash{}(key), hit);
+    return hit ? std::optional<Value>(hit.value()) : std::nullopt;
   }
 
   /// The same read in place: for values that are dear to copy, or cannot be. Whoever holds many
@@ -290,12 +294,6 @@ class Memory {
     counts_.count(hits);
     if (rules_.monitor.sampled(hash)) [[unlikely]]
       rules_.monitor.note(hash);
-  }
-  template <class View>
-  [[gnu::noinline]] std::optional<Value> get_pinned(const View& key, std::uint64_t hash) {
-    Hit hit;
-    find(key, hash, hit);
-    return hit ? std::optional<Value>(hit.value()) : std::nullopt;
   }
   void build(const Options& options);
   template <class Source>

@@ -36,9 +36,9 @@ using Block = std::array<std::uint64_t, 5>;  // With its key 48 bytes: copied.
 static_assert(engine::plain_entry<std::uint64_t, Block, engine::Hash<std::uint64_t>,
                                   engine::Same<std::uint64_t>>);
 
-using Large = std::array<std::uint64_t, 9>;  // With its key 72: pinned, or copied by one thread.
-static_assert(engine::Shard<std::uint64_t, Large, engine::Hash<std::uint64_t>,
-                            engine::Same<std::uint64_t>>::copies_alone<std::uint64_t>);
+using Large = std::array<std::uint64_t, 9>;  // With its key 72 bytes: pinned.
+static_assert(!engine::plain_entry<std::uint64_t, Large, engine::Hash<std::uint64_t>,
+                                   engine::Same<std::uint64_t>>);
 
 Block block_of(std::uint64_t key, std::uint64_t version) {
   return {key, version, key ^ version, ~key, key * version};

@@ -26,7 +26,7 @@ using testing::Removals;
 
 constexpr Duration day = 24h;
 
-// Too large to be a plain entry, and yet without a copy of the user's.
+// Too large to be a plain entry.
 struct Large {
   int number;
   std::array<int, 19> rest{};

@@ -21,7 +21,7 @@ namespace {
 
 using testing::in_child;
 
-using Large = std::array<int, 20>;  // One thread alone copies it without pinning it.
+using Large = std::array<int, 20>;  // Pinned, and copied without asking for memory.
 
 template <class Value>
 Value of(int key) {
@@ -130,7 +130,7 @@ TEST(MemoryFork, OfATableThatOneThreadAloneUsed) {
   for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;
 }
 
-TEST(MemoryFork, OfATableThatOneThreadAloneUsedAndCopiedFrom) {
+TEST(MemoryFork, OfATableOfNumbersThatOneThreadAloneUsed) {
   Memory<int, Large> table({.max_entries = 200, .shards = 1});
   const Hammer hammer(table, 1);
   for (int i = 0; i < forks; ++i) ASSERT_EQ(in_child(patience, [&] { return use(table); }), 0) << i;

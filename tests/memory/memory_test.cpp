@@ -178,6 +178,39 @@ TEST(MemoryFind, EndsWhereItsHitGoes) {
   EXPECT_EQ(ledger.living(), 0);
 }
 
+TEST(MemoryFind, ReplacingAHitEndsTheOneBefore) {
+  Ledger ledger;
+  Memory<int, Tracked> table;
+  table.put(1, Tracked(ledger, 1));
+  table.put(2, Tracked(ledger, 2));
+  auto hit = table.find(1);
+  auto fresh = table.find(2);
+  table.clear();
+  EXPECT_EQ(ledger.living(), 2);
+
+  hit = std::move(fresh);
+  EXPECT_EQ(ledger.living(), 1);
+  EXPECT_EQ(hit.value().number(), 2U);
+  EXPECT_FALSE(fresh);  // NOLINT(bugprone-use-after-move)
+  auto& same = hit;
+  hit = std::move(same);
+  EXPECT_EQ(hit.value().number(), 2U);
+}
+
+TEST(MemoryFind, OfAPlainEntryIsEmptyOnceItWasMoved) {
+  Numbers table;
+  table.put(1, 10);
+  auto hit = table.find(1);
+  const auto moved = std::move(hit);
+  EXPECT_EQ(moved.value(), 10);
+  EXPECT_FALSE(hit);  // NOLINT(bugprone-use-after-move)
+}
+
+template <class Table>
+concept ReadsAHitThatEnds = requires(Table table) { table.find(1).value(); };
+static_assert(!ReadsAHitThatEnds<Numbers> && !ReadsAHitThatEnds<Memory<int, std::string>>,
+              "what it refers to would be gone");
+
 // Of each kind of entry, by one thread alone and by one of several: a newcomer to a full table
 // stays only if the policy hears of its hits.
 template <class Table, class Make>

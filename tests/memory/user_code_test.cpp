@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // User code in a table: it may throw, may call back, and never runs while a lock is held.
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -306,6 +307,40 @@ TEST(UserCode, WhatEqualityStoresMeanwhileIsSeen) {
 
   EXPECT_EQ(table.size(), 2U) << "one entry a key";
   EXPECT_EQ(table.get(Key{2, 7})->number(), 21);
+}
+
+// --- Equality of enumerations ---
+
+enum class Level : std::uint8_t { low, high };
+std::function<void()> comparing;  // NOLINT(cert-err58-cpp)
+bool operator==(Level a, Level b) {
+  if (comparing) comparing();
+  return static_cast<int>(a) == static_cast<int>(b);
+}
+
+template <class Key>
+void expect_equality_may_use_the_table(const Key& key, const Key& other) {
+  Memory<Key, int> table({.shards = 1});
+  table.put(key, 1);
+  int compared = 0;
+  comparing = [&] {
+    if (compared++ == 0) table.put(other, 2);
+  };
+  table.put(key, 3);
+  EXPECT_EQ(table.get(key), 3);
+  EXPECT_GT(compared, 0);
+
+  comparing = [] { throw std::runtime_error("not now"); };
+  EXPECT_THROW(table.get(key), std::runtime_error);
+  EXPECT_THROW(table.put(key, 4), std::runtime_error);
+  comparing = nullptr;
+  std::thread([&] { EXPECT_EQ(table.get(other), 2); }).join();
+}
+
+TEST(UserCode, TheEqualityOfAnEnumerationIsTheUsers) {
+  expect_equality_may_use_the_table(Level::low, Level::high);
+  expect_equality_may_use_the_table(std::pair(Level::low, 1), std::pair(Level::high, 1));
+  expect_equality_may_use_the_table(std::array{Level::low}, std::array{Level::high});
 }
 
 // --- What somebody reads stays ---

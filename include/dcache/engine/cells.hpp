@@ -163,11 +163,6 @@ class PinnedCells {
     }
     std::uint64_t hash() const noexcept { return hash_.value.load(std::memory_order_acquire); }
 
-    /// Whether an entry is here that a pin would keep. For who has the shard to itself.
-    DCACHE_HOT bool lives() const noexcept {
-      return (state_.load(std::memory_order_relaxed) & live) != 0;
-    }
-
     /// False: nothing lives here. True: key and value stay as they are until `unpin`. `alone`: as
     /// the shard's bias says.
     DCACHE_HOT bool pin(bool alone) noexcept {

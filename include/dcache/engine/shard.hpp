@@ -78,9 +78,9 @@ class PinnedLook {
   PinnedLook(PinnedLook&& other) noexcept
       : shard_(other.shard_), cell_(std::exchange(other.cell_, nullptr)), place_(other.place_) {}
   PinnedLook& operator=(PinnedLook&& other) noexcept {
-    std::swap(shard_, other.shard_);
-    std::swap(cell_, other.cell_);
-    std::swap(place_, other.place_);
+    if (this == &other) return *this;
+    reset();
+    take(other);
     return *this;
   }
   DCACHE_HOT ~PinnedLook() { reset(); }
@@ -169,21 +169,6 @@ class Shard {
     found.look.take(further.look);
     found.terms.dies = further.terms.dies;
     found.terms.review = further.terms.review;
-  }
-
-  /// Whether a copy may be made where user code must not run.
-  template <class View>
-  static constexpr bool copies_alone = !plain && quiet_copy<Value> && quiet_match<View, Key, Equal>;
-
-  /// The whole of a look-up that tells the policy, for who has the shard to itself and wants a
-  /// copy: nothing need be pinned. True: `value` is set, or there is no such entry. False: it takes
-  /// more than that. REQUIRES: `value` is empty; copies_alone<View>.
-  template <class View>
-  DCACHE_HOT bool copy_alone(const View& view, std::uint64_t hash, std::optional<Value>& value) {
-    if (eager_hits_ || roster_.timed() || !bias_.enter()) return false;
-    const bool answered = copy_inside(view, hash, value);
-    bias_.leave();
-    return answered;
   }
 
   /// A hit on what was found: tells the policy. First the part that needs no time and is no harm if
@@ -301,20 +286,6 @@ class Shard {
       found.terms.dies = terms.dies;
       found.terms.review = terms.review;
     }
-    return true;
-  }
-  template <class View>
-  DCACHE_HOT bool copy_inside(const View& view, std::uint64_t hash, std::optional<Value>& value) {
-    const std::uint32_t version = roster_.version();
-    const Slot first = roster_.index().first(hash);
-    if (first >= Index::further) [[unlikely]]
-      return first == no_slot && roster_.still(version);
-    const Place place = cells_.place(first);
-    const auto& cell = cells_.at(place);
-    if (!cell.may_be(hash) || !cell.lives() || !Equal{}(cell.key(), view)) [[unlikely]]
-      return false;
-    touch(place);
-    value.emplace(cell.value());
     return true;
   }
   template <class Cell>

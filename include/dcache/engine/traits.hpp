@@ -44,11 +44,17 @@ struct QuietMove<std::tuple<T...>> : std::bool_constant<(QuietMove<T>::value && 
 template <class T, std::size_t N>
 struct QuietMove<std::array<T, N>> : QuietMove<T> {};
 
+/// Somebody has written an equality for it, which is no template. (`==` for enumerations is no
+/// function otherwise.)
 template <class T>
-struct QuietContent : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T>> {};
+concept HasEquality = requires(const T& a, const T& b) { operator==(a, b); };
+
+template <class T>
+struct QuietContent
+    : std::bool_constant<std::is_arithmetic_v<T> || (std::is_enum_v<T> && !HasEquality<T>)> {};
 template <class C, class T, class A>
 struct QuietContent<std::basic_string<C, T, A>>
-    : std::bool_constant<std::is_same_v<T, std::char_traits<C>>> {};
+    : std::bool_constant<QuietContent<C>::value && std::is_same_v<T, std::char_traits<C>>> {};
 template <class T>
 struct QuietContent<std::optional<T>> : QuietContent<T> {};
 template <class T>
@@ -75,18 +81,6 @@ inline constexpr bool quiet_equal =
     traits_detail::QuietContent<T>::value &&
     (std::is_same_v<Equal, Same<T>> || std::is_same_v<Equal, std::equal_to<T>> ||
      std::is_same_v<Equal, std::equal_to<>>);
-
-/// The same of a key as `Memory<T>` keeps it and one in the shape of `View`.
-template <class View, class T, class Equal>
-inline constexpr bool quiet_match =
-    quiet_equal<T, Equal> && (std::is_same_v<View, T> || std::is_same_v<View, std::string_view>);
-
-/// Copying one runs no code of the user's, takes no memory and cannot throw.
-template <class T>
-inline constexpr bool quiet_copy =
-    std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T>;
-template <class T>
-inline constexpr bool quiet_copy<std::shared_ptr<T>> = true;
 
 /// Hashing one runs no code of the user's and touches nothing but its own bytes: no need to store
 /// the hash.
@@ -120,12 +114,25 @@ DCACHE_HOT inline void prefetch_owned(const std::shared_ptr<T>& value) noexcept 
   __builtin_prefetch(reinterpret_cast<const void*>(object - 1), 1);
 }
 
+/// The end of one is short, and nothing of what it owns ends in the same function. Of any other it
+/// is a call of its own: what is inlined by decree (DCACHE_FLAT) would take in the ends of all that
+/// it may own, on every way that leads there, which for trees of a few kinds of nodes are millions.
+template <class T>
+inline constexpr bool short_end = std::is_trivially_destructible_v<T>;
+template <class C, class T, class A>
+inline constexpr bool short_end<std::basic_string<C, T, A>> = true;
+template <class T>
+inline constexpr bool short_end<std::shared_ptr<T>> = true;
+
 /// A value on the heap: moving the box runs no code of the value's.
 template <class T>
 class Boxed {
  public:
   /// Empty if there is no memory; `value` is left alone then. Passes on what the move throws.
   explicit Boxed(T&& value) : held_(new(std::nothrow) T(std::move(value))) {}
+  Boxed(Boxed&&) noexcept = default;
+  Boxed& operator=(Boxed&&) = delete;
+  [[gnu::noinline]] ~Boxed() {}  // NOLINT(modernize-use-equals-default): as `short_end` says.
   explicit operator bool() const noexcept { return held_ != nullptr; }
   const T& get() const noexcept { return *held_; }
   DCACHE_HOT void prefetch_owned() const noexcept { engine::prefetch_owned(held_); }
@@ -153,6 +160,12 @@ class Bare {
  public:
   explicit Bare(T&& value) noexcept : held_(std::move(value)) {}
   explicit Bare(Lent<T>&& value) noexcept : held_(value.take()) {}
+  Bare(Bare&&) noexcept = default;
+  Bare& operator=(Bare&&) = delete;
+  ~Bare()
+    requires short_end<T>
+  = default;
+  [[gnu::noinline]] ~Bare() {}  // NOLINT(modernize-use-equals-default): as `short_end` says.
   explicit operator bool() const noexcept { return true; }
   const T& get() const noexcept { return held_; }
   DCACHE_HOT void prefetch_owned() const noexcept { engine::prefetch_owned(held_); }
