@@ -124,9 +124,9 @@ class Memory {
     ~Hit() = default;
 
     explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
-    /// `const Value&`; a copy of what is copied when it is found (numbers, and structs of them,
-    /// with their key 64 bytes at most). REQUIRES: there is an entry. So `key`, which of a
-    /// `std::string` is a `std::string_view`.
+    /// A reference; of plain entries (numbers, and structs of them, with their key 64 bytes at
+    /// most) the copy that was made when it was found. REQUIRES: there is an entry. The same holds
+    /// of `key`, which for `std::string` is a `std::string_view`.
     decltype(auto) value() const& noexcept { return found_.look.value(); }
     void value() const&& = delete;  // It would refer to what ends with the hit.
     decltype(auto) key() const& noexcept { return found_.look.key(); }

@@ -44,8 +44,7 @@ struct QuietMove<std::tuple<T...>> : std::bool_constant<(QuietMove<T>::value && 
 template <class T, std::size_t N>
 struct QuietMove<std::array<T, N>> : QuietMove<T> {};
 
-/// Somebody has written an equality for it, which is no template. (`==` for enumerations is no
-/// function otherwise.)
+/// Somebody has written an equality for it: that of enumerations is no function otherwise.
 template <class T>
 concept HasEquality = requires(const T& a, const T& b) { operator==(a, b); };
 
