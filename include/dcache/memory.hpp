@@ -110,19 +110,6 @@ class Memory {
   /// thread may end it, before its table ends; of a guarded table that is a call like any other.
   class Hit {
    public:
-    Hit() noexcept = default;
-    Hit(Hit&& other) noexcept : found_(std::move(other.found_)), now_(other.now_) {
-      other.found_.look.reset();
-    }
-    Hit& operator=(Hit&& other) noexcept {
-      if (this == &other) return *this;
-      found_ = std::move(other.found_);
-      now_ = other.now_;
-      other.found_.look.reset();
-      return *this;
-    }
-    ~Hit() = default;
-
     explicit operator bool() const noexcept { return static_cast<bool>(found_.look); }
     /// A reference; of plain entries (numbers, and structs of them, with their key 64 bytes at
     /// most) the copy that was made when it was found. REQUIRES: there is an entry. The same holds
@@ -150,8 +137,7 @@ class Memory {
   /// A copy of the value, or nullopt. Counts, and tells the policy.
   template <class View = Key>
   DCACHE_HOT std::optional<Value> get(const View& key) {
-    Hit hit;
-    find(key, Hash{}(key), hit);
+    const Hit hit = find(key);
     return hit ? std::optional<Value>(hit.value()) : std::nullopt;
   }
 
@@ -237,8 +223,7 @@ class Memory {
     }
     if (!use) return;
     if (!hit) return note_miss(hash);
-    shard.touch_rest(hit.found_.look.place(), hit.now_);
-    note_hit(hash);
+    note_hit(shard, hash, hit.found_.look.place(), hit.now_);
   }
 
   /// One more hit on what `find` found in `slot`, for who remembers it. REQUIRES: the entry has not
@@ -247,8 +232,7 @@ class Memory {
     Shard& shard = this->shard(hash);
     const engine::Place place = shard.place(slot);
     shard.touch(place);
-    shard.touch_rest(place, now);
-    note_hit(hash);
+    note_hit(shard, hash, place, now);
   }
 
   /// Stores with terms, unless `*detached` is set. `Source`: a key to move from, or to copy.
@@ -290,8 +274,10 @@ class Memory {
 
   // By the highest bits, of which there are six for up to 64 shards.
   Shard& shard(std::uint64_t hash) noexcept { return *shards_[hash >> 58U & shard_mask_]; }
-  DCACHE_HOT void note_hit(std::uint64_t hash) noexcept {
+  DCACHE_HOT void note_hit(Shard& shard, std::uint64_t hash, engine::Place place,
+                           engine::Moment now) noexcept {
     counts_.count(hits);
+    shard.touch_rest(place, now);
     if (rules_.monitor.sampled(hash)) [[unlikely]]
       rules_.monitor.note(hash);
   }

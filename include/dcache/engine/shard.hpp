@@ -50,6 +50,14 @@ class CopiedLook {
  public:
   using Pair = PlainPair<Key, Value>;
 
+  CopiedLook() noexcept = default;
+  CopiedLook(CopiedLook&& other) noexcept { take(other); }
+  CopiedLook& operator=(CopiedLook&& other) noexcept {
+    if (this != &other) take(other);
+    return *this;
+  }
+  ~CopiedLook() = default;
+
   explicit operator bool() const noexcept { return place_.slot != no_slot; }
   Place place() const noexcept { return place_; }
   Key key() const noexcept { return pair_.key(); }
@@ -59,7 +67,10 @@ class CopiedLook {
     place_ = place;
     pair_.copy(pair);
   }
-  DCACHE_HOT void take(CopiedLook& other) noexcept { set(other.place_, other.pair_); }
+  DCACHE_HOT void take(CopiedLook& other) noexcept {
+    set(other.place_, other.pair_);
+    other.reset();
+  }
   void reset() noexcept { place_.slot = no_slot; }
 
  private:
